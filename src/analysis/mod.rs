@@ -1,0 +1,1 @@
+//! Analyses: pure kernels, their registry, and the driver that runs them in parallel.

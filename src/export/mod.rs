@@ -1,0 +1,1 @@
+//! Exports: tables and events as CSV, ORC, Parquet, Arrow and JSON files.

@@ -1,0 +1,1 @@
+//! Synthetic events in the public layout with the public data's shape.

@@ -1,0 +1,7 @@
+//! The `cartlog` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cartlog::cli::main()
+}

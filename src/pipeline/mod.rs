@@ -1,0 +1,1 @@
+//! Loads: sources, log and store tied together, exactly once.

@@ -1,0 +1,1 @@
+//! Sources: files, globs and standard input as blocks of whole lines.

@@ -1,0 +1,1 @@
+//! The log served over the Kafka protocol.

@@ -1,0 +1,90 @@
+//! The one seam to the file system.
+//!
+//! The log and the store reach files only through [`Directory`], so that a crash test is an ordinary unit test: the
+//! same code runs over the operating system, over memory, and over a directory that fails on request. A directory is
+//! rooted: every path given to it is relative to its root and uses `/`.
+
+mod os;
+
+pub use os::OsDirectory;
+
+use std::fmt;
+use std::io::{self, IoSlice};
+
+use bytes::Bytes;
+
+/// A rooted directory tree: the only way to files.
+///
+/// Every method may fail with the [`io::Error`] of the system call behind it. Nothing is durable before
+/// [`WriteFile::sync`] of the file and [`Directory::sync_directory`] of the folder that names it have returned.
+pub trait Directory: fmt::Debug + Send + Sync + 'static {
+    /// Creates a new, empty file for appending; fails with `AlreadyExists` if the path exists.
+    fn create(&self, path: &str) -> io::Result<Box<dyn WriteFile>>;
+
+    /// Opens an existing file for appending after its first `length` bytes and cuts the rest off.
+    fn open_append(&self, path: &str, length: u64) -> io::Result<Box<dyn WriteFile>>;
+
+    /// Opens a file for positioned reads.
+    fn open_read(&self, path: &str) -> io::Result<Box<dyn ReadFile>>;
+
+    /// Maps a whole file read-only. The start is aligned to at least 64 bytes; an empty file gives empty bytes.
+    /// The mapping lives as long as any clone or slice of the result, even after the file is removed.
+    fn map(&self, path: &str) -> io::Result<Bytes>;
+
+    /// The names (not paths) in a folder, sorted; an absent folder is an error.
+    fn list(&self, path: &str) -> io::Result<Vec<String>>;
+
+    /// Whether a file or folder stands at the path.
+    fn exists(&self, path: &str) -> io::Result<bool>;
+
+    /// The length of a file in bytes.
+    fn length(&self, path: &str) -> io::Result<u64>;
+
+    /// Renames a file or folder, replacing a file that stands at `to`.
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+
+    /// Removes a file.
+    fn remove(&self, path: &str) -> io::Result<()>;
+
+    /// Removes a folder with all that is in it.
+    fn remove_all(&self, path: &str) -> io::Result<()>;
+
+    /// Creates a folder and its parents; succeeds if it is there already.
+    fn create_all(&self, path: &str) -> io::Result<()>;
+
+    /// Makes the names in a folder durable (`fsync` of the directory); `""` is the root.
+    fn sync_directory(&self, path: &str) -> io::Result<()>;
+
+    /// Takes the exclusive lock of this path (creating the file), held until the guard drops or the process ends;
+    /// fails with `WouldBlock` at once if another holder, in this process or another, has it.
+    fn lock(&self, path: &str) -> io::Result<Box<dyn LockGuard>>;
+}
+
+/// A file open for appending. Appends must be serialised by the caller; [`WriteFile::sync`] may run beside them.
+pub trait WriteFile: fmt::Debug + Send + Sync {
+    /// Appends all the bytes at the end.
+    fn append(&self, bytes: &[u8]) -> io::Result<()>;
+
+    /// Appends the slices one after the other, in as few system calls as possible.
+    fn append_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<()> {
+        slices.iter().try_for_each(|slice| self.append(slice))
+    }
+
+    /// Waits until everything appended before the call is on disk.
+    fn sync(&self) -> io::Result<()>;
+
+    /// Cuts the file to `length` bytes; the next append goes there.
+    fn truncate(&self, length: u64) -> io::Result<()>;
+}
+
+/// A file open for positioned reads.
+pub trait ReadFile: fmt::Debug + Send + Sync {
+    /// Fills `buffer` from `offset`; fails with `UnexpectedEof` if the file ends before.
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
+
+    /// The file's present length in bytes.
+    fn length(&self) -> io::Result<u64>;
+}
+
+/// Holds a lock until dropped.
+pub trait LockGuard: fmt::Debug + Send + Sync {}

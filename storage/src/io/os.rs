@@ -1,0 +1,183 @@
+//! The directory of the operating system.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind, IoSlice, Write};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use memmap2::Mmap;
+
+use super::{Directory, LockGuard, ReadFile, WriteFile};
+
+/// A [`Directory`] of real files below a root folder.
+#[derive(Debug, Clone)]
+pub struct OsDirectory {
+    root: PathBuf,
+}
+
+impl OsDirectory {
+    /// Opens the folder at `root`, creating it and its parents when absent.
+    ///
+    /// # Errors
+    /// The error of the system call when the folder can't be created.
+    pub fn open(root: impl Into<PathBuf>) -> io::Result<Self> {
+        let root = root.into();
+        fs::create_dir_all(&root)?;
+        Ok(Self { root })
+    }
+
+    /// The folder this directory is rooted at.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    fn at(&self, path: &str) -> PathBuf {
+        if path.is_empty() { self.root.clone() } else { self.root.join(path) }
+    }
+}
+
+impl Directory for OsDirectory {
+    fn create(&self, path: &str) -> io::Result<Box<dyn WriteFile>> {
+        let file = OpenOptions::new().append(true).create_new(true).open(self.at(path))?;
+        Ok(Box::new(OsWriteFile { file }))
+    }
+
+    fn open_append(&self, path: &str, length: u64) -> io::Result<Box<dyn WriteFile>> {
+        let file = OpenOptions::new().append(true).open(self.at(path))?;
+        let present = file.metadata()?.len();
+        if present < length {
+            return Err(io::Error::new(
+                ErrorKind::UnexpectedEof,
+                format!("{} holds {present} bytes, expected at least {length}", self.at(path).display()),
+            ));
+        }
+        if present > length {
+            file.set_len(length)?;
+        }
+        Ok(Box::new(OsWriteFile { file }))
+    }
+
+    fn open_read(&self, path: &str) -> io::Result<Box<dyn ReadFile>> {
+        Ok(Box::new(OsReadFile { file: File::open(self.at(path))? }))
+    }
+
+    fn map(&self, path: &str) -> io::Result<Bytes> {
+        let file = File::open(self.at(path))?;
+        if file.metadata()?.len() == 0 {
+            return Ok(Bytes::new());
+        }
+        #[expect(unsafe_code, reason = "the memory map is what the store is read through")]
+        // SAFETY: a map is undefined behaviour if the file changes or shrinks under it. Files handed to `map` are
+        // write-once: the store renames them into place complete and never writes to them again, replaces them only
+        // by rename (which leaves the mapped inode alone) and holds a lock against a second writer.
+        let map = unsafe { Mmap::map(&file)? };
+        Ok(Bytes::from_owner(map))
+    }
+
+    fn list(&self, path: &str) -> io::Result<Vec<String>> {
+        let mut names = fs::read_dir(self.at(path))?
+            .map(|entry| {
+                entry?.file_name().into_string().map_err(|name| {
+                    io::Error::new(ErrorKind::InvalidData, format!("file name {} is not UTF-8", name.display()))
+                })
+            })
+            .collect::<io::Result<Vec<_>>>()?;
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    fn exists(&self, path: &str) -> io::Result<bool> {
+        self.at(path).try_exists()
+    }
+
+    fn length(&self, path: &str) -> io::Result<u64> {
+        Ok(fs::metadata(self.at(path))?.len())
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        fs::rename(self.at(from), self.at(to))
+    }
+
+    fn remove(&self, path: &str) -> io::Result<()> {
+        fs::remove_file(self.at(path))
+    }
+
+    fn remove_all(&self, path: &str) -> io::Result<()> {
+        fs::remove_dir_all(self.at(path))
+    }
+
+    fn create_all(&self, path: &str) -> io::Result<()> {
+        fs::create_dir_all(self.at(path))
+    }
+
+    fn sync_directory(&self, path: &str) -> io::Result<()> {
+        File::open(self.at(path))?.sync_all()
+    }
+
+    fn lock(&self, path: &str) -> io::Result<Box<dyn LockGuard>> {
+        let file = OpenOptions::new().create(true).truncate(false).write(true).open(self.at(path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Box::new(OsLock { _file: file })),
+            Err(TryLockError::WouldBlock) => Err(io::Error::from(ErrorKind::WouldBlock)),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct OsWriteFile {
+    file: File,
+}
+
+impl WriteFile for OsWriteFile {
+    fn append(&self, bytes: &[u8]) -> io::Result<()> {
+        (&self.file).write_all(bytes)
+    }
+
+    fn append_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<()> {
+        let mut owned: Vec<IoSlice<'_>> = slices.to_vec();
+        let mut rest = &mut owned[..];
+        IoSlice::advance_slices(&mut rest, 0);
+        while !rest.is_empty() {
+            match (&self.file).write_vectored(rest) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(written) => IoSlice::advance_slices(&mut rest, written),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    fn truncate(&self, length: u64) -> io::Result<()> {
+        self.file.set_len(length)
+    }
+}
+
+#[derive(Debug)]
+struct OsReadFile {
+    file: File,
+}
+
+impl ReadFile for OsReadFile {
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        self.file.read_exact_at(buffer, offset)
+    }
+
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
+    }
+}
+
+#[derive(Debug)]
+struct OsLock {
+    _file: File,
+}
+
+impl LockGuard for OsLock {}

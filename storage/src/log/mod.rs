@@ -1,0 +1,1 @@
+//! Topics and partitions as record batches in Kafka's own file layout.
