@@ -1,0 +1,268 @@
+//! Settings: a flag, else its `CARTLOG_*` variable, else the configuration file, else the default.
+//!
+//! The first two are already one when they arrive here (clap reads the variables), so this file joins them with the
+//! configuration file and owns every default that a file may override.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+
+use super::arguments::{Common, Load, LogCompression, RejectLimit};
+
+/// The configuration file that is read when no other is named.
+const DEFAULT_FILE: &str = "cartlog.toml";
+/// More rows than this in one record help nobody: no broker takes a message of that size by default.
+const MOST_ROWS_PER_RECORD: usize = 1_000_000;
+
+/// What a configuration file may say; the names are those of the flags.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct File {
+    store: Option<PathBuf>,
+    brokers: Option<Brokers>,
+    topic: Option<String>,
+    threads: Option<usize>,
+    quiet: Option<bool>,
+    json: Option<bool>,
+    rows_per_record: Option<usize>,
+    log_compression: Option<LogCompression>,
+    partitions: Option<i32>,
+    max_rejected: Option<Limit>,
+}
+
+/// `"a:9092,b:9092"` or `["a:9092", "b:9092"]`.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Brokers {
+    Text(String),
+    List(Vec<String>),
+}
+
+/// `10` or `"0.1%"`.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Limit {
+    Rows(u64),
+    Text(String),
+}
+
+/// Settings shared by all commands, joined and checked.
+#[derive(Debug)]
+pub struct Settings {
+    /// Directory of the store and the embedded log.
+    pub store: PathBuf,
+    /// Brokers of an outside cluster; `None` is the embedded log.
+    pub brokers: Option<Vec<String>>,
+    /// Topic of the events.
+    pub topic: String,
+    /// Worker threads, at least 1.
+    pub threads: usize,
+    /// No progress and no summary.
+    pub quiet: bool,
+    /// A machine-readable summary on standard output.
+    pub json: bool,
+    file: File,
+}
+
+impl Settings {
+    /// Joins the options that every command takes with the configuration file.
+    ///
+    /// # Errors
+    /// When the file named by `--config` can't be read, a file isn't understood, or a value is out of range.
+    pub fn resolve(common: &Common) -> Result<Self> {
+        let mut file = read_file(common.config.as_deref())?;
+        let brokers = match (&common.brokers, file.brokers.take()) {
+            (Some(text), _) => Some(split_brokers(text)?),
+            (None, Some(Brokers::Text(text))) => Some(split_brokers(&text)?),
+            (None, Some(Brokers::List(list))) => Some(split_brokers(&list.join(","))?),
+            (None, None) => None,
+        };
+        let threads = common
+            .threads
+            .or(file.threads)
+            .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
+        if !(1..=1024).contains(&threads) {
+            bail!("--threads is {threads}; it takes a number from 1 to 1024");
+        }
+        Ok(Self {
+            store: common.store.clone().or(file.store.take()).unwrap_or_else(|| "cartlog-data".into()),
+            brokers,
+            topic: common.topic.clone().or(file.topic.take()).unwrap_or_else(|| "csv-event-data".to_owned()),
+            threads,
+            quiet: common.quiet || file.quiet.unwrap_or(false),
+            json: common.json || file.json.unwrap_or(false),
+            file,
+        })
+    }
+
+    /// The folder of the columnar store inside the store directory.
+    #[must_use]
+    pub fn store_folder(&self) -> PathBuf {
+        self.store.join("store")
+    }
+
+    /// The folder of the embedded log inside the store directory.
+    #[must_use]
+    pub fn log_folder(&self) -> PathBuf {
+        self.store.join("log")
+    }
+
+    /// Rows in one record, at most.
+    ///
+    /// # Errors
+    /// When the number is 0 or beyond a million.
+    pub fn rows_per_record(&self, load: &Load) -> Result<usize> {
+        let rows = load.rows_per_record.or(self.file.rows_per_record).unwrap_or(5000);
+        if !(1..=MOST_ROWS_PER_RECORD).contains(&rows) {
+            bail!("--rows-per-record is {rows}; it takes a number from 1 to {MOST_ROWS_PER_RECORD}");
+        }
+        Ok(rows)
+    }
+
+    /// Compression of record batches.
+    #[must_use]
+    pub fn log_compression(&self, load: &Load) -> LogCompression {
+        load.log_compression.or(self.file.log_compression).unwrap_or(LogCompression::Lz4)
+    }
+
+    /// Partitions of the topic when it has to be created.
+    ///
+    /// # Errors
+    /// When the number is below 1 or beyond 10,000.
+    pub fn partitions(&self, load: &Load) -> Result<i32> {
+        let partitions = load.partitions.or(self.file.partitions).unwrap_or(4);
+        if !(1..=10_000).contains(&partitions) {
+            bail!("--partitions is {partitions}; it takes a number from 1 to 10000");
+        }
+        Ok(partitions)
+    }
+
+    /// How many rejected rows a load bears.
+    ///
+    /// # Errors
+    /// When the text is neither a number nor a percentage.
+    pub fn reject_limit(&self, limit: &RejectLimit) -> Result<Option<RejectedShare>> {
+        if limit.strict {
+            return Ok(Some(RejectedShare::Rows(0)));
+        }
+        match (&limit.max_rejected, &self.file.max_rejected) {
+            (Some(text), _) | (None, Some(Limit::Text(text))) => RejectedShare::parse(text).map(Some),
+            (None, Some(Limit::Rows(rows))) => Ok(Some(RejectedShare::Rows(*rows))),
+            (None, None) => Ok(None),
+        }
+    }
+}
+
+/// A limit on rejected rows.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum RejectedShare {
+    /// So many rows.
+    Rows(u64),
+    /// So many percent of the rows read.
+    Percent(f64),
+}
+
+impl RejectedShare {
+    fn parse(text: &str) -> Result<Self> {
+        let wrong = || format!("--max-rejected is {text:?}; it takes a number of rows (100) or a share of them (0.1%)");
+        let Some(percent) = text.strip_suffix('%') else {
+            return text.parse().map(Self::Rows).with_context(wrong);
+        };
+        let percent: f64 = percent.trim_end().parse().with_context(wrong)?;
+        if !(0.0..=100.0).contains(&percent) {
+            bail!(wrong());
+        }
+        Ok(Self::Percent(percent))
+    }
+}
+
+fn read_file(named: Option<&Path>) -> Result<File> {
+    let path = named.unwrap_or(Path::new(DEFAULT_FILE));
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound && named.is_none() => return Ok(File::default()),
+        Err(error) => {
+            return Err(error).with_context(|| format!("can't read the configuration file {}", path.display()));
+        }
+    };
+    toml::from_str(&text).with_context(|| format!("the configuration file {} is not understood", path.display()))
+}
+
+fn split_brokers(text: &str) -> Result<Vec<String>> {
+    let brokers: Vec<String> =
+        text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect();
+    if brokers.is_empty() {
+        bail!("--brokers names no broker; it takes HOST:PORT, several separated by commas");
+    }
+    for broker in &brokers {
+        let port = broker.rsplit_once(':').map(|(host, port)| (host.is_empty(), port.parse::<u16>()));
+        if !matches!(port, Some((false, Ok(1..)))) {
+            bail!("--brokers: {broker:?} is not HOST:PORT (an example: 127.0.0.1:9092)");
+        }
+    }
+    Ok(brokers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn common() -> Common {
+        Common {
+            store: None,
+            brokers: None,
+            topic: None,
+            config: None,
+            threads: None,
+            quiet: false,
+            json: false,
+            verbose: 0,
+        }
+    }
+
+    #[test]
+    fn a_flag_wins_over_the_file_and_the_file_over_the_default() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("some.toml");
+        fs::write(&path, "topic = 'from-file'\nstore = 'kept'\nbrokers = ['a:1', 'b:2']\nmax-rejected = '5%'").unwrap();
+        let settings =
+            Settings::resolve(&Common { config: Some(path), topic: Some("typed".into()), ..common() }).unwrap();
+        assert_eq!(settings.topic, "typed");
+        assert_eq!(settings.store, Path::new("kept"));
+        assert_eq!(settings.brokers, Some(vec!["a:1".to_owned(), "b:2".to_owned()]));
+        let limit = settings.reject_limit(&RejectLimit { max_rejected: None, strict: false }).unwrap();
+        assert_eq!(limit, Some(RejectedShare::Percent(5.0)));
+    }
+
+    #[test]
+    fn a_misspelt_key_and_a_missing_file_are_errors_that_name_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("some.toml");
+        fs::write(&path, "topik = 'x'").unwrap();
+        let error = Settings::resolve(&Common { config: Some(path.clone()), ..common() }).unwrap_err();
+        assert!(format!("{error:#}").contains("topik"), "{error:#}");
+        let absent = folder.path().join("absent.toml");
+        let error = Settings::resolve(&Common { config: Some(absent), ..common() }).unwrap_err();
+        assert!(format!("{error:#}").contains("absent.toml"), "{error:#}");
+    }
+
+    #[test]
+    fn brokers_are_checked() {
+        assert_eq!(split_brokers("a:1, b:2,").unwrap(), ["a:1", "b:2"]);
+        for wrong in ["", " ,", "host", "host:", ":9092", "host:0", "host:99999"] {
+            assert!(split_brokers(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn reject_limits_are_rows_or_shares() {
+        assert_eq!(RejectedShare::parse("100").unwrap(), RejectedShare::Rows(100));
+        assert_eq!(RejectedShare::parse("0.1%").unwrap(), RejectedShare::Percent(0.1));
+        for wrong in ["", "-1", "1.5", "%", "101%", "many"] {
+            assert!(RejectedShare::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+}
