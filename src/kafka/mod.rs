@@ -1,1 +1,16 @@
 //! The Kafka client side: producing and consuming through rskafka with timeouts and retries.
+//!
+//! rskafka speaks the protocol; this module makes it dependable. rskafka retries without end, has no request timeout
+//! and reports errors without saying what to do, so every call here has a deadline ([`ClientOptions`]), a retry
+//! policy with backoff, and an error ([`KafkaError`]) that names the broker, topic, partition or offset it is about.
+//!
+//! A block of rows is one record: its value is the exact bytes of a range of a source, its headers ([`BlockHeaders`])
+//! say which. This module knows blocks and offsets; it knows no rows, no store and no command line.
+
+mod error;
+mod header;
+mod options;
+
+pub use error::KafkaError;
+pub use header::{BlockHeaders, HEADER_LINE, HEADER_NAME, HEADER_RANGE, HEADER_SOURCE};
+pub use options::{ClientOptions, Compression, Mechanism, Sasl};

@@ -1,1 +1,35 @@
 //! Loads: sources, log and store tied together, exactly once.
+//!
+//! Three jobs, each a plan that is plain data, a function that runs it, and a summary whose rows add up:
+//!
+//! - [`load`]: sources → log → tee → store (or without a log: sources → store);
+//! - [`produce`]: sources → log;
+//! - [`ingest`]: log → store, to the present end or following.
+//!
+//! **The log is the truth, and the store follows it in offset order.** A block goes to the log first. Only when it is
+//! acknowledged with its offset do its rows go to the store, and always behind the rows of every lower offset of its
+//! partition, so that one number per partition says what a commit holds. What a crash leaves between log and store is
+//! read again from the log by the next job, before anything else happens.
+//!
+//! **A row is known by where it stands in its source.** Each block names its source and byte range, in the log as in
+//! the store, and the store gives each range out once. A retry that wrote a block twice, a file loaded again, two
+//! loads that overlap, a replay: each turns up as a range that is known, and its rows count as duplicates.
+
+mod error;
+mod ingest;
+mod load;
+mod plan;
+mod produce;
+mod progress;
+mod summary;
+
+pub use error::PipelineError;
+pub use ingest::ingest;
+pub use load::load;
+pub use plan::{
+    DEFAULT_PARTITIONS, DEFAULT_ROWS_PER_RECORD, DEFAULT_TOPIC, Follow, IngestPlan, LoadPlan, LogPlan, LogTarget,
+    ProducePlan, RejectLimit, log_directory, store_directory,
+};
+pub use produce::produce;
+pub use progress::{Interrupt, NoProgress, Progress, ProgressUpdate, Stage};
+pub use summary::{IngestSummary, LoadSummary, ProduceSummary, RowCounts, StageSummary};
