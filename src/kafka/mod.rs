@@ -7,10 +7,18 @@
 //! A block of rows is one record: its value is the exact bytes of a range of a source, its headers ([`BlockHeaders`])
 //! say which. This module knows blocks and offsets; it knows no rows, no store and no command line.
 
+mod client;
+mod consumer;
 mod error;
 mod header;
+mod link;
 mod options;
+mod producer;
+mod retry;
 
+pub use client::{KafkaClient, PartitionOffsets, Topic, runtime};
+pub use consumer::{Consumer, Fetched, LogRecord};
 pub use error::KafkaError;
 pub use header::{BlockHeaders, HEADER_LINE, HEADER_NAME, HEADER_RANGE, HEADER_SOURCE};
 pub use options::{ClientOptions, Compression, Mechanism, Sasl};
+pub use producer::{IN_FLIGHT_PER_PARTITION, Producer};
