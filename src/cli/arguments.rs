@@ -31,48 +31,48 @@ const STYLES: Styles = Styles::styled()
 Every option can also come from a CARTLOG_* variable or from cartlog.toml (flag, variable, file, default: in this order).
 Exit codes: 0 done (rejected rows are reported, not fatal), 1 failed, 2 wrong usage."
 )]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    pub(crate) command: Command,
     /// Options every command takes.
     #[command(flatten)]
-    pub common: Common,
+    pub(crate) common: Common,
 }
 
 /// Options every command takes.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Common options")]
-pub struct Common {
+pub(crate) struct Common {
     /// Directory of the store and the embedded log [default: cartlog-data]
-    #[arg(long, global = true, value_name = "DIR", env = "CARTLOG_STORE")]
-    pub store: Option<PathBuf>,
+    #[arg(long, global = true, value_name = "DIR", env = "CARTLOG_STORE", hide_env_values = true)]
+    pub(crate) store: Option<PathBuf>,
     /// Kafka brokers, separated by commas [default: the embedded log inside the store directory]
-    #[arg(long, global = true, value_name = "HOST:PORT,…", env = "CARTLOG_BROKERS")]
-    pub brokers: Option<String>,
+    #[arg(long, global = true, value_name = "HOST:PORT,…", env = "CARTLOG_BROKERS", hide_env_values = true)]
+    pub(crate) brokers: Option<String>,
     /// Topic of the events [default: csv-event-data]
-    #[arg(long, global = true, value_name = "TOPIC", env = "CARTLOG_TOPIC")]
-    pub topic: Option<String>,
+    #[arg(long, global = true, value_name = "TOPIC", env = "CARTLOG_TOPIC", hide_env_values = true)]
+    pub(crate) topic: Option<String>,
     /// Configuration file [default: cartlog.toml where there is one]
-    #[arg(long, global = true, value_name = "FILE", env = "CARTLOG_CONFIG")]
-    pub config: Option<PathBuf>,
+    #[arg(long, global = true, value_name = "FILE", env = "CARTLOG_CONFIG", hide_env_values = true)]
+    pub(crate) config: Option<PathBuf>,
     /// Worker threads [default: one a core]
-    #[arg(long, global = true, value_name = "N", env = "CARTLOG_THREADS")]
-    pub threads: Option<usize>,
+    #[arg(long, global = true, value_name = "N", env = "CARTLOG_THREADS", hide_env_values = true)]
+    pub(crate) threads: Option<usize>,
     /// No progress and no summary, only results and errors
-    #[arg(long, short, global = true, env = "CARTLOG_QUIET")]
-    pub quiet: bool,
+    #[arg(long, short, global = true, env = "CARTLOG_QUIET", hide_env_values = true)]
+    pub(crate) quiet: bool,
     /// A machine-readable summary on standard output
-    #[arg(long, global = true, env = "CARTLOG_JSON")]
-    pub json: bool,
+    #[arg(long, global = true, env = "CARTLOG_JSON", hide_env_values = true)]
+    pub(crate) json: bool,
     /// Say more on standard error; twice for debugging
     #[arg(long, short, global = true, action = clap::ArgAction::Count)]
-    pub verbose: u8,
+    pub(crate) verbose: u8,
 }
 
 /// The commands.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Load files through the log into the store, run the analyses, write their files: the main job
     Run(Run),
     /// Send files to the topic
@@ -99,42 +99,30 @@ pub enum Command {
 
 /// Options of every command that reads files.
 #[derive(Debug, Args)]
-pub struct Load {
+pub(crate) struct Load {
     /// Load files again that the store or topic already holds
     #[arg(long)]
-    pub again: bool,
+    pub(crate) again: bool,
     /// Rows in one Kafka record, at most [default: 5000]
-    #[arg(long, value_name = "N", env = "CARTLOG_ROWS_PER_RECORD")]
-    pub rows_per_record: Option<usize>,
+    #[arg(long, value_name = "N", env = "CARTLOG_ROWS_PER_RECORD", hide_env_values = true)]
+    pub(crate) rows_per_record: Option<usize>,
     /// Compression of record batches [default: lz4]
-    #[arg(long, value_enum, value_name = "CODEC", env = "CARTLOG_LOG_COMPRESSION")]
-    pub log_compression: Option<LogCompression>,
+    #[arg(long, value_name = "none|lz4|zstd", env = "CARTLOG_LOG_COMPRESSION", hide_env_values = true)]
+    pub(crate) log_compression: Option<String>,
     /// Partitions of the topic when it has to be created [default: 4]
-    #[arg(long, value_name = "N", env = "CARTLOG_PARTITIONS")]
-    pub partitions: Option<i32>,
+    #[arg(long, value_name = "N", env = "CARTLOG_PARTITIONS", hide_env_values = true)]
+    pub(crate) partitions: Option<i32>,
 }
 
 /// When a load gives up over rejected rows.
 #[derive(Debug, Args)]
-pub struct RejectLimit {
+pub(crate) struct RejectOptions {
     /// Fail once more rows than this are rejected: a number, or a share of the rows read such as 0.1%
-    #[arg(long, value_name = "N|P%", env = "CARTLOG_MAX_REJECTED", conflicts_with = "strict")]
-    pub max_rejected: Option<String>,
+    #[arg(long, value_name = "N|P%", env = "CARTLOG_MAX_REJECTED", hide_env_values = true, conflicts_with = "strict")]
+    pub(crate) max_rejected: Option<String>,
     /// Fail at the first rejected row (the same as --max-rejected 0)
     #[arg(long)]
-    pub strict: bool,
-}
-
-/// Compression of record batches in the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogCompression {
-    /// As they are.
-    None,
-    /// LZ4: three to four times smaller, at next to no cost.
-    Lz4,
-    /// Zstandard: smaller still, slower.
-    Zstd,
+    pub(crate) strict: bool,
 }
 
 /// `cartlog run`
@@ -147,24 +135,24 @@ pub enum LogCompression {
   cartlog run 2019-Oct.csv --no-log             the store alone, the fastest way
 
 Loading a file that the store already holds adds nothing and says so; an interrupted load goes on where it stopped.")]
-pub struct Run {
+pub(crate) struct Run {
     /// CSV files, plain, gzip or zstd; globs; - is standard input [default: data/sample.csv]
-    pub files: Vec<String>,
+    pub(crate) files: Vec<String>,
     /// Folder for the result files
     #[arg(long, short, value_name = "DIR", default_value = "out")]
-    pub out: PathBuf,
+    pub(crate) out: PathBuf,
     /// Load the store alone, without the log
     #[arg(long)]
-    pub no_log: bool,
+    pub(crate) no_log: bool,
     /// Stop after the load
     #[arg(long)]
-    pub no_analyses: bool,
+    pub(crate) no_analyses: bool,
     /// How to load.
     #[command(flatten)]
-    pub load: Load,
+    pub(crate) load: Load,
     /// When to give up.
     #[command(flatten)]
-    pub limit: RejectLimit,
+    pub(crate) limit: RejectOptions,
 }
 
 /// `cartlog produce`
@@ -172,19 +160,19 @@ pub struct Run {
 #[command(after_help = "Examples:
   cartlog produce 2019-Oct.csv --brokers kafka-1:9092,kafka-2:9092
   cartlog produce '2019-*.csv' --tee            write the store as well, without reading the log back")]
-pub struct Produce {
+pub(crate) struct Produce {
     /// CSV files, plain, gzip or zstd; globs; - is standard input
     #[arg(required = true)]
-    pub files: Vec<String>,
+    pub(crate) files: Vec<String>,
     /// Write the store as well
     #[arg(long)]
-    pub tee: bool,
+    pub(crate) tee: bool,
     /// How to load.
     #[command(flatten)]
-    pub load: Load,
+    pub(crate) load: Load,
     /// When to give up.
     #[command(flatten)]
-    pub limit: RejectLimit,
+    pub(crate) limit: RejectOptions,
 }
 
 /// `cartlog ingest`
@@ -192,54 +180,54 @@ pub struct Produce {
 #[command(after_help = "Examples:
   cartlog ingest                                up to the topic's present end
   cartlog ingest --follow --brokers kafka:9092  and on, until interrupted; commits every few seconds")]
-pub struct Ingest {
+pub(crate) struct Ingest {
     /// Go on reading new records until interrupted
     #[arg(long, short)]
-    pub follow: bool,
+    pub(crate) follow: bool,
     /// Seconds between commits while following
     #[arg(long, value_name = "SECONDS", default_value_t = 2.0)]
-    pub commit_interval: f64,
+    pub(crate) commit_interval: f64,
     /// When to give up.
     #[command(flatten)]
-    pub limit: RejectLimit,
+    pub(crate) limit: RejectOptions,
 }
 
 /// Which events an analysis or export covers.
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Filters")]
-pub struct Filters {
+pub(crate) struct Filters {
     /// Events at or after this time (2019-10-15, or 2019-10-15T12:30:00Z)
     #[arg(long, value_name = "TIME")]
-    pub from: Option<String>,
+    pub(crate) from: Option<String>,
     /// Events before this time
     #[arg(long, value_name = "TIME")]
-    pub to: Option<String>,
+    pub(crate) to: Option<String>,
     /// Events of this type; several separated by commas
     #[arg(long, value_name = "TYPE", value_delimiter = ',')]
-    pub event_type: Vec<String>,
+    pub(crate) event_type: Vec<String>,
     /// Events of this category and all below it (electronics covers electronics.audio.headphone); several by commas
     #[arg(long, value_name = "PREFIX", value_delimiter = ',')]
-    pub category: Vec<String>,
+    pub(crate) category: Vec<String>,
     /// Events of this brand; several separated by commas
     #[arg(long, value_name = "BRAND", value_delimiter = ',')]
-    pub brand: Vec<String>,
+    pub(crate) brand: Vec<String>,
     /// Events at this price or above
     #[arg(long, value_name = "PRICE")]
-    pub min_price: Option<String>,
+    pub(crate) min_price: Option<String>,
     /// Events at this price or below
     #[arg(long, value_name = "PRICE")]
-    pub max_price: Option<String>,
+    pub(crate) max_price: Option<String>,
     /// Events of this user; several separated by commas
     #[arg(long, value_name = "USER_ID", value_delimiter = ',')]
-    pub user: Vec<i64>,
+    pub(crate) user: Vec<i64>,
     /// Whether events without a category or brand count [default: keep]
     #[arg(long, value_enum, value_name = "keep|drop")]
-    pub missing: Option<Missing>,
+    pub(crate) missing: Option<Missing>,
 }
 
 /// What happens to events without a category or brand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Missing {
+pub(crate) enum Missing {
     /// They count.
     Keep,
     /// They are left out.
@@ -253,30 +241,30 @@ pub enum Missing {
   cartlog analyze top_categories --limit 20
   cartlog analyze price_bands --event-type purchase --format csv > bands.csv
   cartlog analyze --format parquet --out results    all of them, one file each")]
-pub struct Analyze {
+pub(crate) struct Analyze {
     /// Names of analyses [default: all]
-    pub names: Vec<String>,
+    pub(crate) names: Vec<String>,
     /// List the analyses with what they mean
     #[arg(long)]
-    pub list: bool,
+    pub(crate) list: bool,
     /// Print the SQL definition of the named analyses instead of running them
     #[arg(long)]
-    pub sql: bool,
+    pub(crate) sql: bool,
     /// Write this format: to standard output, or to files with --out
     #[arg(long, value_name = "csv|orc|parquet|arrow|json")]
-    pub format: Option<String>,
+    pub(crate) format: Option<String>,
     /// Folder for the files DIR/NAME.FORMAT
     #[arg(long, short, value_name = "DIR")]
-    pub out: Option<PathBuf>,
+    pub(crate) out: Option<PathBuf>,
     /// Rows of the analyses that list the top ones
     #[arg(long, value_name = "N")]
-    pub limit: Option<u64>,
+    pub(crate) limit: Option<u64>,
     /// A parameter of an analysis, such as bands=0,10,100
     #[arg(long = "set", value_name = "NAME=VALUE")]
-    pub parameters: Vec<String>,
+    pub(crate) parameters: Vec<String>,
     /// Which events.
     #[command(flatten)]
-    pub filters: Filters,
+    pub(crate) filters: Filters,
 }
 
 /// `cartlog export`
@@ -285,22 +273,22 @@ pub struct Analyze {
   cartlog export --format parquet --out events.parquet
   cartlog export --format csv --event-type purchase > purchases.csv
   cartlog export --format parquet --partition-by day --out events/      one folder a day, Hive style")]
-pub struct Export {
+pub(crate) struct Export {
     /// The format [default: what the name in --out ends with, else csv]
     #[arg(long, value_name = "csv|orc|parquet|arrow")]
-    pub format: Option<String>,
+    pub(crate) format: Option<String>,
     /// File, or folder with --partition-by [default: standard output]
     #[arg(long, short, visible_alias = "to", value_name = "PATH")]
-    pub out: Option<PathBuf>,
+    pub(crate) out: Option<PathBuf>,
     /// Split into one folder a day
     #[arg(long, value_name = "day", value_parser = ["day"])]
-    pub partition_by: Option<String>,
+    pub(crate) partition_by: Option<String>,
     /// ORC: event_time as a timestamp instead of text
     #[arg(long)]
-    pub typed_time: bool,
+    pub(crate) typed_time: bool,
     /// Which events.
     #[command(flatten)]
-    pub filters: Filters,
+    pub(crate) filters: Filters,
 }
 
 /// `cartlog broker`
@@ -311,22 +299,28 @@ pub struct Export {
   kcat -b 127.0.0.1:9092 -t csv-event-data -C   any Kafka client reads it
 
 A produce request with acks=all is answered once its batches are on disk; acks=1 once they are in the page cache.")]
-pub struct Broker {
+pub(crate) struct Broker {
     /// Address to listen on
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9092", env = "CARTLOG_LISTEN")]
-    pub listen: String,
+    #[arg(
+        long,
+        value_name = "HOST:PORT",
+        default_value = "127.0.0.1:9092",
+        env = "CARTLOG_LISTEN",
+        hide_env_values = true
+    )]
+    pub(crate) listen: String,
     /// Address that clients are told to use [default: the one listened on]
     #[arg(long, value_name = "HOST:PORT")]
-    pub advertise: Option<String>,
+    pub(crate) advertise: Option<String>,
     /// Partitions of topics created without a number
     #[arg(long, value_name = "N", default_value_t = 4)]
-    pub default_partitions: i32,
+    pub(crate) default_partitions: i32,
     /// Don't create a topic when a client first names it
     #[arg(long)]
-    pub no_auto_create: bool,
+    pub(crate) no_auto_create: bool,
     /// Listen beyond loopback without credentials and encryption
     #[arg(long)]
-    pub insecure: bool,
+    pub(crate) insecure: bool,
 }
 
 /// `cartlog topics`
@@ -335,15 +329,15 @@ pub struct Broker {
   cartlog topics list
   cartlog topics create clicks --partitions 8 --brokers kafka:9092
   cartlog topics describe csv-event-data")]
-pub struct Topics {
+pub(crate) struct Topics {
     /// What to do [default: list]
     #[command(subcommand)]
-    pub action: Option<TopicsAction>,
+    pub(crate) action: Option<TopicsAction>,
 }
 
 /// What to do with topics.
 #[derive(Debug, Subcommand)]
-pub enum TopicsAction {
+pub(crate) enum TopicsAction {
     /// List topics
     List,
     /// Create a topic
@@ -375,22 +369,22 @@ pub enum TopicsAction {
   cartlog generate --events 1000000 --out events.csv
   cartlog generate --events 110000000 | zstd > full.csv.zst
   cartlog generate --events 50000 --seed 7 | cartlog run -")]
-pub struct Generate {
+pub(crate) struct Generate {
     /// How many events
     #[arg(long, short = 'n', value_name = "N", default_value_t = 1_000_000)]
-    pub events: u64,
+    pub(crate) events: u64,
     /// Seed: the same seed gives the same bytes
     #[arg(long, value_name = "N", default_value_t = 42)]
-    pub seed: u64,
+    pub(crate) seed: u64,
     /// File to write [default: standard output]
     #[arg(long, short, value_name = "FILE")]
-    pub out: Option<PathBuf>,
+    pub(crate) out: Option<PathBuf>,
     /// How many users [default: as many as the public data has for so many events]
     #[arg(long, value_name = "N")]
-    pub users: Option<u64>,
+    pub(crate) users: Option<u64>,
     /// How many products [default: as many as the public data has for so many events]
     #[arg(long, value_name = "N")]
-    pub products: Option<u64>,
+    pub(crate) products: Option<u64>,
 }
 
 /// `cartlog inspect`
@@ -398,10 +392,10 @@ pub struct Generate {
 #[command(after_help = "Examples:
   cartlog inspect
   cartlog inspect --segments                    every segment, column by column")]
-pub struct Inspect {
+pub(crate) struct Inspect {
     /// Show every segment with the bytes of its columns
     #[arg(long)]
-    pub segments: bool,
+    pub(crate) segments: bool,
 }
 
 /// `cartlog verify`
@@ -409,7 +403,7 @@ pub struct Inspect {
 #[command(after_help = "Examples:
   cartlog verify                                exit code 1 if anything is damaged
   cartlog verify --json")]
-pub struct Verify {}
+pub(crate) struct Verify {}
 
 /// `cartlog rejects`
 #[derive(Debug, Args)]
@@ -418,17 +412,17 @@ pub struct Verify {}
   cartlog rejects --count                       how many of each reason
   cartlog rejects --raw > bad.csv               the lines themselves, to mend
   cartlog rejects --replay                      parse them again, after an update of cartlog")]
-pub struct Rejects {
+pub(crate) struct Rejects {
     /// Count by reason
     #[arg(long, conflicts_with_all = ["raw", "replay"])]
-    pub count: bool,
+    pub(crate) count: bool,
     /// Print the rejected lines as they were
     #[arg(long, conflicts_with = "replay")]
-    pub raw: bool,
+    pub(crate) raw: bool,
     /// Load the rejected lines again; those that parse now are stored once
     #[arg(long)]
-    pub replay: bool,
+    pub(crate) replay: bool,
     /// At most so many
     #[arg(long, value_name = "N")]
-    pub limit: Option<usize>,
+    pub(crate) limit: Option<usize>,
 }

@@ -3,25 +3,72 @@
 //! [`arguments`] is what can be typed, [`settings`] joins it with the configuration file, `commands` holds one file a
 //! command, and [`main`] turns an error into a message and an exit code.
 
-pub mod arguments;
-pub mod settings;
+mod arguments;
+mod commands;
+mod interrupt;
+mod progress;
+mod settings;
+mod summary;
+mod text;
 
+use std::io::{self, ErrorKind};
 use std::process::ExitCode;
 
+use anyhow::{Context, Result};
 use clap::Parser;
+use tracing::level_filters::LevelFilter;
 
 use arguments::Arguments;
 use settings::Settings;
+
+/// The exit code of a command that was understood and failed.
+const FAILED: u8 = 1;
+/// The exit code of a command that was not understood; clap uses the same.
+const WRONG_USAGE: u8 = 2;
+
+/// What was typed can't be meant: the message says what is possible, and the exit code is that of wrong usage.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Usage(pub(crate) String);
 
 /// Runs the command line of this process and gives its exit code: 0 done, 1 failed, 2 wrong usage.
 #[must_use]
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match Settings::resolve(&arguments.common) {
-        Ok(_) => ExitCode::SUCCESS,
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
-            ExitCode::from(2)
+            ExitCode::from(if error.is::<Usage>() { WRONG_USAGE } else { FAILED })
         }
     }
+}
+
+fn run(arguments: &Arguments) -> Result<()> {
+    start_tracing(arguments.common.verbose);
+    let settings = Settings::resolve(&arguments.common)?;
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(settings.threads)
+        .thread_name(|index| format!("worker-{index}"))
+        .build_global()
+        .context("can't start the worker threads")?;
+    commands::execute(&arguments.command, &settings)
+}
+
+/// Diagnostics of the libraries and of cartlog's own layers, on standard error: errors only, unless asked for more.
+fn start_tracing(verbose: u8) {
+    let level = match verbose {
+        0 => LevelFilter::ERROR,
+        1 => LevelFilter::INFO,
+        _ => LevelFilter::DEBUG,
+    };
+    tracing_subscriber::fmt().with_max_level(level).with_writer(io::stderr).with_target(verbose > 1).init();
+}
+
+/// Whether the reader of our output has gone away, as `head` does: nobody is left to be told.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe))
 }

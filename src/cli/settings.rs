@@ -7,10 +7,16 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use serde::Deserialize;
 
-use super::arguments::{Common, Load, LogCompression, RejectLimit};
+use super::Usage;
+use super::arguments::{Common, Load, RejectOptions};
+use super::summary::Summary;
+use crate::kafka::Compression;
+use crate::pipeline::{
+    DEFAULT_PARTITIONS, DEFAULT_ROWS_PER_RECORD, DEFAULT_TOPIC, LogPlan, LogTarget, RejectLimit, log_directory,
+};
 
 /// The configuration file that is read when no other is named.
 const DEFAULT_FILE: &str = "cartlog.toml";
@@ -28,7 +34,7 @@ struct File {
     quiet: Option<bool>,
     json: Option<bool>,
     rows_per_record: Option<usize>,
-    log_compression: Option<LogCompression>,
+    log_compression: Option<String>,
     partitions: Option<i32>,
     max_rejected: Option<Limit>,
 }
@@ -51,19 +57,19 @@ enum Limit {
 
 /// Settings shared by all commands, joined and checked.
 #[derive(Debug)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// Directory of the store and the embedded log.
-    pub store: PathBuf,
+    pub(crate) store: PathBuf,
     /// Brokers of an outside cluster; `None` is the embedded log.
-    pub brokers: Option<Vec<String>>,
+    pub(crate) brokers: Option<Vec<String>>,
     /// Topic of the events.
-    pub topic: String,
+    pub(crate) topic: String,
     /// Worker threads, at least 1.
-    pub threads: usize,
+    pub(crate) threads: usize,
     /// No progress and no summary.
-    pub quiet: bool,
+    pub(crate) quiet: bool,
     /// A machine-readable summary on standard output.
-    pub json: bool,
+    pub(crate) json: bool,
     file: File,
 }
 
@@ -72,7 +78,7 @@ impl Settings {
     ///
     /// # Errors
     /// When the file named by `--config` can't be read, a file isn't understood, or a value is out of range.
-    pub fn resolve(common: &Common) -> Result<Self> {
+    pub(crate) fn resolve(common: &Common) -> Result<Self> {
         let mut file = read_file(common.config.as_deref())?;
         let brokers = match (&common.brokers, file.brokers.take()) {
             (Some(text), _) => Some(split_brokers(text)?),
@@ -85,12 +91,12 @@ impl Settings {
             .or(file.threads)
             .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
         if !(1..=1024).contains(&threads) {
-            bail!("--threads is {threads}; it takes a number from 1 to 1024");
+            return wrong(format!("--threads is {threads}; it takes a number from 1 to 1024"));
         }
         Ok(Self {
             store: common.store.clone().or(file.store.take()).unwrap_or_else(|| "cartlog-data".into()),
             brokers,
-            topic: common.topic.clone().or(file.topic.take()).unwrap_or_else(|| "csv-event-data".to_owned()),
+            topic: common.topic.clone().or(file.topic.take()).unwrap_or_else(|| DEFAULT_TOPIC.to_owned()),
             threads,
             quiet: common.quiet || file.quiet.unwrap_or(false),
             json: common.json || file.json.unwrap_or(false),
@@ -98,85 +104,77 @@ impl Settings {
         })
     }
 
-    /// The folder of the columnar store inside the store directory.
-    #[must_use]
-    pub fn store_folder(&self) -> PathBuf {
-        self.store.join("store")
-    }
-
-    /// The folder of the embedded log inside the store directory.
-    #[must_use]
-    pub fn log_folder(&self) -> PathBuf {
-        self.store.join("log")
+    /// Prints a summary as JSON or text, unless quiet was asked for.
+    ///
+    /// # Errors
+    /// When standard output can't be written.
+    pub(crate) fn print(&self, summary: &Summary) -> Result<()> {
+        if self.json || !self.quiet {
+            summary.print(self.json)?;
+        }
+        Ok(())
     }
 
     /// Rows in one record, at most.
     ///
     /// # Errors
     /// When the number is 0 or beyond a million.
-    pub fn rows_per_record(&self, load: &Load) -> Result<usize> {
-        let rows = load.rows_per_record.or(self.file.rows_per_record).unwrap_or(5000);
+    pub(crate) fn rows_per_record(&self, load: &Load) -> Result<usize> {
+        let rows = load.rows_per_record.or(self.file.rows_per_record).unwrap_or(DEFAULT_ROWS_PER_RECORD);
         if !(1..=MOST_ROWS_PER_RECORD).contains(&rows) {
-            bail!("--rows-per-record is {rows}; it takes a number from 1 to {MOST_ROWS_PER_RECORD}");
+            return wrong(format!("--rows-per-record is {rows}; it takes a number from 1 to {MOST_ROWS_PER_RECORD}"));
         }
         Ok(rows)
     }
 
-    /// Compression of record batches.
+    /// The log that commands read and write.
     #[must_use]
-    pub fn log_compression(&self, load: &Load) -> LogCompression {
-        load.log_compression.or(self.file.log_compression).unwrap_or(LogCompression::Lz4)
+    pub(crate) fn log(&self) -> LogPlan {
+        let target = match &self.brokers {
+            Some(brokers) => LogTarget::Brokers(brokers.clone()),
+            None => LogTarget::Embedded(log_directory(&self.store)),
+        };
+        LogPlan { topic: self.topic.clone(), ..LogPlan::new(target) }
     }
 
-    /// Partitions of the topic when it has to be created.
+    /// The log that a load writes, with how it writes it.
     ///
     /// # Errors
-    /// When the number is below 1 or beyond 10,000.
-    pub fn partitions(&self, load: &Load) -> Result<i32> {
-        let partitions = load.partitions.or(self.file.partitions).unwrap_or(4);
+    /// When the number of partitions is below 1 or beyond 10,000, or the compression is unknown.
+    pub(crate) fn log_for(&self, load: &Load) -> Result<LogPlan> {
+        let partitions = load.partitions.or(self.file.partitions).unwrap_or(DEFAULT_PARTITIONS);
         if !(1..=10_000).contains(&partitions) {
-            bail!("--partitions is {partitions}; it takes a number from 1 to 10000");
+            return wrong(format!("--partitions is {partitions}; it takes a number from 1 to 10000"));
         }
-        Ok(partitions)
+        let compression = match load.log_compression.as_ref().or(self.file.log_compression.as_ref()) {
+            Some(name) => name.parse().map_err(|error: String| Usage(format!("--log-compression: {error}")))?,
+            None => Compression::default(),
+        };
+        Ok(LogPlan { partitions, compression, ..self.log() })
     }
 
     /// How many rejected rows a load bears.
     ///
     /// # Errors
     /// When the text is neither a number nor a percentage.
-    pub fn reject_limit(&self, limit: &RejectLimit) -> Result<Option<RejectedShare>> {
+    pub(crate) fn reject_limit(&self, limit: &RejectOptions) -> Result<Option<RejectLimit>> {
         if limit.strict {
-            return Ok(Some(RejectedShare::Rows(0)));
+            return Ok(Some(RejectLimit::Rows(0)));
         }
         match (&limit.max_rejected, &self.file.max_rejected) {
-            (Some(text), _) | (None, Some(Limit::Text(text))) => RejectedShare::parse(text).map(Some),
-            (None, Some(Limit::Rows(rows))) => Ok(Some(RejectedShare::Rows(*rows))),
+            (Some(text), _) | (None, Some(Limit::Text(text))) => parse_limit(text).map(Some),
+            (None, Some(Limit::Rows(rows))) => Ok(Some(RejectLimit::Rows(*rows))),
             (None, None) => Ok(None),
         }
     }
 }
 
-/// A limit on rejected rows.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum RejectedShare {
-    /// So many rows.
-    Rows(u64),
-    /// So many percent of the rows read.
-    Percent(f64),
+fn wrong<T>(message: String) -> Result<T> {
+    Err(Usage(message).into())
 }
 
-impl RejectedShare {
-    fn parse(text: &str) -> Result<Self> {
-        let wrong = || format!("--max-rejected is {text:?}; it takes a number of rows (100) or a share of them (0.1%)");
-        let Some(percent) = text.strip_suffix('%') else {
-            return text.parse().map(Self::Rows).with_context(wrong);
-        };
-        let percent: f64 = percent.trim_end().parse().with_context(wrong)?;
-        if !(0.0..=100.0).contains(&percent) {
-            bail!(wrong());
-        }
-        Ok(Self::Percent(percent))
-    }
+fn parse_limit(text: &str) -> Result<RejectLimit> {
+    text.parse().map_err(|error: String| Usage(format!("--max-rejected: {error}")).into())
 }
 
 fn read_file(named: Option<&Path>) -> Result<File> {
@@ -195,12 +193,12 @@ fn split_brokers(text: &str) -> Result<Vec<String>> {
     let brokers: Vec<String> =
         text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect();
     if brokers.is_empty() {
-        bail!("--brokers names no broker; it takes HOST:PORT, several separated by commas");
+        return wrong("--brokers names no broker; it takes HOST:PORT, several separated by commas".to_owned());
     }
     for broker in &brokers {
         let port = broker.rsplit_once(':').map(|(host, port)| (host.is_empty(), port.parse::<u16>()));
         if !matches!(port, Some((false, Ok(1..)))) {
-            bail!("--brokers: {broker:?} is not HOST:PORT (an example: 127.0.0.1:9092)");
+            return wrong(format!("--brokers: {broker:?} is not HOST:PORT (an example: 127.0.0.1:9092)"));
         }
     }
     Ok(brokers)
@@ -233,8 +231,8 @@ mod tests {
         assert_eq!(settings.topic, "typed");
         assert_eq!(settings.store, Path::new("kept"));
         assert_eq!(settings.brokers, Some(vec!["a:1".to_owned(), "b:2".to_owned()]));
-        let limit = settings.reject_limit(&RejectLimit { max_rejected: None, strict: false }).unwrap();
-        assert_eq!(limit, Some(RejectedShare::Percent(5.0)));
+        let limit = settings.reject_limit(&RejectOptions { max_rejected: None, strict: false }).unwrap();
+        assert_eq!(limit, Some(RejectLimit::Percent(5.0)));
     }
 
     #[test]
@@ -259,10 +257,10 @@ mod tests {
 
     #[test]
     fn reject_limits_are_rows_or_shares() {
-        assert_eq!(RejectedShare::parse("100").unwrap(), RejectedShare::Rows(100));
-        assert_eq!(RejectedShare::parse("0.1%").unwrap(), RejectedShare::Percent(0.1));
+        assert_eq!(parse_limit("100").unwrap(), RejectLimit::Rows(100));
+        assert_eq!(parse_limit("0.1%").unwrap(), RejectLimit::Percent(0.1));
         for wrong in ["", "-1", "1.5", "%", "101%", "many"] {
-            assert!(RejectedShare::parse(wrong).is_err(), "{wrong}");
+            assert!(parse_limit(wrong).unwrap_err().to_string().contains("--max-rejected"), "{wrong}");
         }
     }
 }

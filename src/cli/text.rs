@@ -4,11 +4,11 @@ use std::time::Duration;
 
 /// A whole number with thousands separated: `17,434`.
 #[must_use]
-pub fn count(number: u64) -> String {
+pub(crate) fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -18,14 +18,14 @@ pub fn count(number: u64) -> String {
 
 /// A number of things: `1 row`, `17,434 rows`.
 #[must_use]
-pub fn counted(number: u64, one: &str) -> String {
+pub(crate) fn counted(number: u64, one: &str) -> String {
     format!("{} {one}{}", count(number), if number == 1 { "" } else { "s" })
 }
 
 /// A size in decimal units with three digits: `132 B`, `2.33 MB`, `14.6 GB`.
 #[must_use]
 #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
-pub fn bytes(number: u64) -> String {
+pub(crate) fn bytes(number: u64) -> String {
     if number < 1000 {
         return format!("{number} B");
     }
@@ -48,7 +48,7 @@ pub fn bytes(number: u64) -> String {
 
 /// A duration in the unit that suits it: `850 µs`, `12 ms`, `3.42 s`, `2 min 05 s`.
 #[must_use]
-pub fn duration(duration: Duration) -> String {
+pub(crate) fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs_f64();
     if seconds < 0.001 {
         format!("{:.0} µs", seconds * 1e6)
@@ -64,7 +64,7 @@ pub fn duration(duration: Duration) -> String {
 
 /// So many things a second: `1.94 M`, `512 k`, `87`; empty when no time has passed.
 #[must_use]
-pub fn per_second(number: f64) -> String {
+pub(crate) fn per_second(number: f64) -> String {
     if number >= 1e6 {
         format!("{:.2} M", number / 1e6)
     } else if number >= 1e3 {
@@ -103,7 +103,9 @@ mod tests {
 
     #[test]
     fn durations_use_the_unit_that_suits_them() {
-        for (duration_us, text) in [(850, "850 µs"), (12_000, "12 ms"), (3_420_000, "3.42 s"), (125_000_000, "2 min 05 s")] {
+        for (duration_us, text) in
+            [(850, "850 µs"), (12_000, "12 ms"), (3_420_000, "3.42 s"), (125_000_000, "2 min 05 s")]
+        {
             assert_eq!(duration(Duration::from_micros(duration_us)), text);
         }
     }

@@ -1,0 +1,91 @@
+//! What `run` and `produce --tee` share: sources through the log into the store.
+
+use anyhow::{Context, Result};
+
+use crate::cli::arguments::{Load, RejectOptions};
+use crate::cli::interrupt;
+use crate::cli::progress::TerminalProgress;
+use crate::cli::settings::Settings;
+use crate::cli::summary::Summary;
+use crate::cli::text;
+use crate::pipeline::{LoadPlan, LoadSummary, LogPlan, LogTarget, load, store_directory};
+
+/// Loads `inputs` and begins the summary.
+pub(super) fn execute(
+    inputs: Vec<String>,
+    log: Option<LogPlan>,
+    options: &Load,
+    limit: &RejectOptions,
+    settings: &Settings,
+    progress: &TerminalProgress,
+) -> Result<(LoadSummary, Summary)> {
+    let headline = headline(&inputs, log.as_ref(), settings);
+    let plan = LoadPlan {
+        rows_per_record: settings.rows_per_record(options)?,
+        threads: settings.threads,
+        again: options.again,
+        max_rejected: settings.reject_limit(limit)?,
+        ..LoadPlan::new(inputs, store_directory(&settings.store), log)
+    };
+    let loaded = load(&plan, progress, &interrupt::listen()?).context("the load stopped")?;
+    let mut summary = Summary::new(headline);
+    summary.field("store", settings.store.display().to_string());
+    summary.field("bytes", loaded.bytes);
+    summary.field("rows_from_log", loaded.rows_from_log);
+    summary.field("records_produced", loaded.records_produced);
+    summary.field("interrupted", loaded.interrupted);
+    summary.rows(loaded.rows);
+    summary.stages(&loaded.stages);
+    note_rows(&loaded, &mut summary);
+    Ok((loaded, summary))
+}
+
+fn headline(inputs: &[String], log: Option<&LogPlan>, settings: &Settings) -> String {
+    let way = match log.map(|log| (&log.target, &log.topic)) {
+        None => "without a log".to_owned(),
+        Some((LogTarget::Embedded(_), topic)) => format!("through the embedded log (topic {topic})"),
+        Some((LogTarget::Brokers(brokers), topic)) => format!("through {} (topic {topic})", brokers.join(",")),
+    };
+    let what = match inputs {
+        [one] if one == "-" => "standard input".to_owned(),
+        [one] => one.clone(),
+        several => format!("{} sources", several.len()),
+    };
+    format!("Loaded {what} {way} into {}", settings.store.display())
+}
+
+fn note_rows(loaded: &LoadSummary, summary: &mut Summary) {
+    let rows = loaded.rows;
+    if rows.rows_read > 0 && rows.rows_duplicate == rows.rows_read {
+        summary.note("Nothing was added: the store holds all of it already (--again loads it once more).");
+    } else if rows.rows_duplicate > 0 {
+        summary.note(format!(
+            "{} in the store already and counted as duplicates.",
+            if rows.rows_duplicate == 1 {
+                "1 row was".to_owned()
+            } else {
+                format!("{} rows were", text::count(rows.rows_duplicate))
+            },
+        ));
+    }
+    if loaded.rows_from_log > 0 {
+        summary.note(format!(
+            "{} came from the log: an interrupted load or another producer left them there.",
+            text::counted(loaded.rows_from_log, "row")
+        ));
+    }
+    note_rejects(rows.rows_rejected, summary);
+    if loaded.interrupted {
+        summary.note("Interrupted: what had been read is committed. The same command goes on from there.");
+    }
+}
+
+/// Points at the rejected rows, if there are any.
+pub(super) fn note_rejects(rows_rejected: u64, summary: &mut Summary) {
+    if rows_rejected > 0 {
+        summary.note(format!(
+            "{} no event and kept aside: `cartlog rejects` shows each with its line and reason.",
+            if rows_rejected == 1 { "1 row is".to_owned() } else { format!("{} rows are", text::count(rows_rejected)) },
+        ));
+    }
+}

@@ -1,0 +1,48 @@
+//! SIGINT and SIGTERM: the first asks the running job to stop cleanly, the second stops the process at once.
+
+use std::process;
+use std::thread;
+
+use anyhow::{Context, Result};
+use tokio::runtime::Builder;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::pipeline::Interrupt;
+
+/// The exit code of a process ended by a second signal: 128 + SIGINT, as shells have it.
+const STOPPED_AT_ONCE: i32 = 130;
+
+/// Listens for signals from now on, on a thread of its own.
+///
+/// # Errors
+/// When the thread or its handlers can't be set up.
+pub(crate) fn listen() -> Result<Interrupt> {
+    let interrupt = Interrupt::default();
+    let shared = interrupt.clone();
+    let runtime = Builder::new_current_thread().enable_io().build().context("can't listen for signals")?;
+    let (mut interrupts, mut terminations) = runtime
+        .block_on(async {
+            Ok::<_, std::io::Error>((signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?))
+        })
+        .context("can't listen for signals")?;
+    thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            runtime.block_on(async {
+                either(&mut interrupts, &mut terminations).await;
+                shared.request();
+                eprintln!("stopping: what has been read is being committed (once more stops at once)");
+                either(&mut interrupts, &mut terminations).await;
+                process::exit(STOPPED_AT_ONCE);
+            });
+        })
+        .context("can't listen for signals")?;
+    Ok(interrupt)
+}
+
+async fn either(one: &mut Signal, other: &mut Signal) {
+    tokio::select! {
+        _ = one.recv() => {}
+        _ = other.recv() => {}
+    }
+}
