@@ -4,8 +4,10 @@
 //! same code runs over the operating system, over memory, and over a directory that fails on request. A directory is
 //! rooted: every path given to it is relative to its root and uses `/`.
 
+mod aligned;
 mod os;
 
+pub(crate) use aligned::aligned_bytes;
 pub use os::OsDirectory;
 
 use std::fmt;

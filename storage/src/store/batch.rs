@@ -1,5 +1,8 @@
 //! Rows on their way into the store.
 
+use super::StoreError;
+use super::schema::{ColumnType, Schema};
+
 /// A block of rows, column by column, as a parser makes it and a segment is built from.
 ///
 /// Every column holds the same number of rows, in the schema's order and of the schema's type.
@@ -41,4 +44,81 @@ pub struct IdentifierException {
     pub row: u32,
     /// Where its text stands in [`IdentifierValues::text`] (start and length); `None` is a missing value.
     pub text: Option<(u32, u32)>,
+}
+
+impl Batch {
+    /// Checks that the columns are the schema's, that all have the same rows, and that the identifiers' exceptions
+    /// are in order and point at text. Costs nothing a row.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidBatch`] naming the column and what is wrong with it.
+    pub fn validate(&self, schema: &Schema) -> Result<(), StoreError> {
+        let invalid = |reason: String| Err(StoreError::InvalidBatch { reason });
+        if self.columns.len() != schema.columns.len() {
+            return if self.rows == 0 && self.columns.is_empty() {
+                Ok(())
+            } else {
+                invalid(format!("{} columns, the schema has {}", self.columns.len(), schema.columns.len()))
+            };
+        }
+        if u32::try_from(self.rows).is_err() {
+            return invalid(format!("{} rows, at most {}", self.rows, u32::MAX));
+        }
+        for (values, column) in self.columns.iter().zip(&schema.columns) {
+            let rows = match (values, column.kind) {
+                (
+                    ColumnValues::Integers(values),
+                    ColumnType::Timestamp | ColumnType::Integer | ColumnType::Decimal { .. },
+                ) => values.len(),
+                (ColumnValues::Codes(codes), ColumnType::Dictionary) => codes.len(),
+                (ColumnValues::Identifiers(values), ColumnType::Identifier) => {
+                    if let Err(reason) = values.validate() {
+                        return invalid(format!("column {:?}: {reason}", column.name));
+                    }
+                    values.uuids.len()
+                }
+                (_, kind) => {
+                    return invalid(format!("column {:?} is of kind {kind:?}, its values are not", column.name));
+                }
+            };
+            if rows != self.rows {
+                return invalid(format!("column {:?} has {rows} rows, the batch {}", column.name, self.rows));
+            }
+        }
+        Ok(())
+    }
+
+    /// Bytes of memory that the values take.
+    pub(crate) fn memory(&self) -> usize {
+        self.columns
+            .iter()
+            .map(|values| match values {
+                ColumnValues::Integers(values) => size_of_val(&values[..]),
+                ColumnValues::Codes(codes) => size_of_val(&codes[..]),
+                ColumnValues::Identifiers(values) => {
+                    size_of_val(&values.uuids[..]) + size_of_val(&values.exceptions[..]) + values.text.len()
+                }
+            })
+            .sum()
+    }
+}
+
+impl IdentifierValues {
+    fn validate(&self) -> Result<(), String> {
+        let mut next = 0;
+        for exception in &self.exceptions {
+            let row = exception.row as usize;
+            if row < next || row >= self.uuids.len() {
+                return Err(format!("exception at row {row}, expected one from {next} to {}", self.uuids.len()));
+            }
+            next = row + 1;
+            if let Some((start, length)) = exception.text {
+                let text = self.text.get(start as usize..).and_then(|rest| rest.get(..length as usize));
+                if text.is_none_or(|text| std::str::from_utf8(text).is_err()) {
+                    return Err(format!("row {row}: {length} bytes of text at {start} are absent or not UTF-8"));
+                }
+            }
+        }
+        Ok(())
+    }
 }

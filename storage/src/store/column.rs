@@ -26,6 +26,53 @@ pub enum Packed<'a> {
     U64(&'a [u64]),
 }
 
+impl Packed<'_> {
+    /// The number of rows.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Zero(rows) => *rows,
+            Self::U8(numbers) => numbers.len(),
+            Self::U16(numbers) => numbers.len(),
+            Self::U32(numbers) => numbers.len(),
+            Self::U64(numbers) => numbers.len(),
+        }
+    }
+
+    /// Whether there is no row.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The number of one row: for single rows; a loop matches the width once and reads the slice.
+    ///
+    /// # Panics
+    /// If there is no such row (unless every row is zero).
+    #[must_use]
+    #[inline]
+    pub fn get(&self, row: usize) -> u64 {
+        match self {
+            Self::Zero(_) => 0,
+            Self::U8(numbers) => u64::from(numbers[row]),
+            Self::U16(numbers) => u64::from(numbers[row]),
+            Self::U32(numbers) => u64::from(numbers[row]),
+            Self::U64(numbers) => numbers[row],
+        }
+    }
+
+    /// The largest number; 0 without rows.
+    pub(crate) fn largest(&self) -> u64 {
+        match self {
+            Self::Zero(_) => 0,
+            Self::U8(numbers) => numbers.iter().max().copied().map_or(0, u64::from),
+            Self::U16(numbers) => numbers.iter().max().copied().map_or(0, u64::from),
+            Self::U32(numbers) => numbers.iter().max().copied().map_or(0, u64::from),
+            Self::U64(numbers) => numbers.iter().max().copied().unwrap_or(0),
+        }
+    }
+}
+
 /// 64-bit integers, kept narrower than that.
 #[derive(Debug, Clone, Copy)]
 pub enum Integers<'a> {
@@ -47,6 +94,38 @@ pub enum Integers<'a> {
     },
 }
 
+impl Integers<'_> {
+    /// The number of rows.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Frame { packed, .. } => packed.len(),
+            Self::Dictionary { codes, .. } => codes.len(),
+        }
+    }
+
+    /// Whether there is no row.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The value of one row: for single rows; a loop matches the encoding once and reads the slices.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    #[must_use]
+    #[inline]
+    pub fn get(&self, row: usize) -> i64 {
+        match self {
+            Self::Frame { base, multiplier, packed } => {
+                base.wrapping_add(multiplier.wrapping_mul(packed.get(row) as i64))
+            }
+            Self::Dictionary { values, codes } => values[codes.get(row) as usize],
+        }
+    }
+}
+
 /// Identifiers of one segment: each distinct one is kept once.
 ///
 /// Code 0 is missing, codes `1..=uuids.len()` are UUIDs, larger ones are texts in order.
@@ -60,4 +139,34 @@ pub struct Identifiers<'a> {
     pub text_ends: &'a [u64],
     /// The other texts, one after the other.
     pub text: &'a [u8],
+}
+
+/// One identifier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Identifier<'a> {
+    /// A UUID's 128 bits.
+    Uuid(u128),
+    /// Another text.
+    Text(&'a str),
+}
+
+impl<'a> Identifiers<'a> {
+    /// The distinct identifiers; the largest code.
+    #[must_use]
+    pub fn distinct(&self) -> usize {
+        self.uuids.len() + self.text_ends.len()
+    }
+
+    /// The identifier of a code; `None` for 0 (missing) and for what no sound segment holds.
+    #[must_use]
+    pub fn get(&self, code: u64) -> Option<Identifier<'a>> {
+        let index = usize::try_from(code.checked_sub(1)?).ok()?;
+        if let Some(&uuid) = self.uuids.get(index) {
+            return Some(Identifier::Uuid(uuid));
+        }
+        let index = index - self.uuids.len();
+        let end = usize::try_from(*self.text_ends.get(index)?).ok()?;
+        let start = index.checked_sub(1).map_or(Some(0), |before| usize::try_from(self.text_ends[before]).ok())?;
+        std::str::from_utf8(self.text.get(start..end)?).ok().map(Identifier::Text)
+    }
 }

@@ -5,8 +5,18 @@
 
 mod batch;
 mod column;
+mod dictionary;
+mod error;
+mod intern;
 mod schema;
+mod segment;
+mod snapshot;
+mod wire;
 
 pub use batch::{Batch, ColumnValues, IdentifierException, IdentifierValues};
-pub use column::{ColumnView, Identifiers, Integers, Packed};
+pub use column::{ColumnView, Identifier, Identifiers, Integers, Packed};
+pub use dictionary::{Dictionary, MAX_DICTIONARY_TEXT, SharedDictionary};
+pub use error::StoreError;
 pub use schema::{ColumnSchema, ColumnType, Schema};
+pub use segment::{ColumnStatistics, DamagedPage, EncodedSegment, Segment};
+pub use snapshot::Snapshot;

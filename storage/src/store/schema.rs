@@ -1,5 +1,9 @@
 //! What a store's columns hold.
 
+use std::fmt;
+
+use super::StoreError;
+
 /// What the values of a column are, which decides how they are kept and read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -33,4 +37,61 @@ pub struct ColumnSchema {
 pub struct Schema {
     /// The columns, at most 1000.
     pub columns: Vec<ColumnSchema>,
+}
+
+/// The most columns of a schema.
+const MAX_COLUMNS: usize = 1000;
+/// The longest column name, in bytes.
+const MAX_NAME: usize = 256;
+/// The most decimal digits after the point.
+const MAX_SCALE: u8 = 18;
+
+impl Schema {
+    /// Checks that a store can hold these columns.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidSchema`] for no or too many columns, empty, long or repeated names, or a scale beyond 18.
+    pub fn validate(&self) -> Result<(), StoreError> {
+        let invalid = |reason: String| Err(StoreError::InvalidSchema { reason });
+        if self.columns.is_empty() || self.columns.len() > MAX_COLUMNS {
+            return invalid(format!("{} columns, expected 1 to {MAX_COLUMNS}", self.columns.len()));
+        }
+        for (index, column) in self.columns.iter().enumerate() {
+            if column.name.is_empty() || column.name.len() > MAX_NAME {
+                return invalid(format!(
+                    "column {index} has a name of {} bytes, expected 1 to {MAX_NAME}",
+                    column.name.len()
+                ));
+            }
+            if self.columns[..index].iter().any(|before| before.name == column.name) {
+                return invalid(format!("two columns are named {:?}", column.name));
+            }
+            if let ColumnType::Decimal { scale } = column.kind
+                && scale > MAX_SCALE
+            {
+                return invalid(format!("column {:?} has scale {scale}, at most {MAX_SCALE}", column.name));
+            }
+        }
+        Ok(())
+    }
+
+    /// The columns kept as codes into a dictionary.
+    pub(crate) fn dictionary_columns(&self) -> impl Iterator<Item = usize> {
+        self.columns
+            .iter()
+            .enumerate()
+            .filter(|(_, column)| column.kind == ColumnType::Dictionary)
+            .map(|(index, _)| index)
+    }
+}
+
+/// The columns with their kinds, for messages.
+impl fmt::Display for Schema {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, column) in self.columns.iter().enumerate() {
+            let separator = if index == 0 { "" } else { ", " };
+            write!(formatter, "{separator}{} {:?}", column.name, column.kind)?;
+        }
+        Ok(())
+    }
 }

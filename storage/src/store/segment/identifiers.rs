@@ -1,0 +1,92 @@
+//! Identifiers: each distinct one once in the segment, and a code a row.
+//!
+//! Sessions repeat within minutes, so a segment of a million rows holds some two hundred thousand of them: 16 bytes
+//! each once and a four-byte code a row take half of what a UUID in every row would. Codes are given in order of first
+//! appearance, which keeps rows that are near in time near in code too.
+
+use std::collections::HashMap;
+
+use crate::store::batch::IdentifierValues;
+use crate::store::intern::{self, InternTable};
+
+use super::packing::{Numbers, Width};
+
+/// An encoded column of identifiers.
+#[derive(Debug)]
+pub(super) struct EncodedIdentifiers {
+    pub(super) width: Width,
+    pub(super) missing: u64,
+    pub(super) codes: Numbers,
+    pub(super) uuids: Vec<u128>,
+    pub(super) text_ends: Vec<u64>,
+    pub(super) text: Vec<u8>,
+}
+
+/// Encodes the chunks, one after the other, of `rows` values in all. The chunks have been validated.
+pub(super) fn encode(chunks: &[&IdentifierValues], rows: usize) -> EncodedIdentifiers {
+    let mut uuids = Uuids { table: InternTable::new(), distinct: Vec::new(), previous: None, seed: intern::seed() };
+    let mut texts: HashMap<&[u8], u32> = HashMap::new();
+    let (mut text_ends, mut text) = (Vec::new(), Vec::new());
+    // Texts are coded after the UUIDs, whose number is known only at the end: rows to be set then, and which text.
+    let mut text_rows: Vec<(usize, u32)> = Vec::new();
+    let mut codes: Vec<u32> = Vec::with_capacity(rows);
+    let mut missing = 0;
+    for chunk in chunks {
+        let mut next = 0;
+        for exception in &chunk.exceptions {
+            let row = exception.row as usize;
+            uuids.code(&chunk.uuids[next..row], &mut codes);
+            next = row + 1;
+            match exception.text {
+                None => missing += 1,
+                Some((start, length)) => {
+                    let bytes = &chunk.text[start as usize..][..length as usize];
+                    let index = *texts.entry(bytes).or_insert_with(|| {
+                        text.extend_from_slice(bytes);
+                        text_ends.push(text.len() as u64);
+                        text_ends.len() as u32 - 1
+                    });
+                    text_rows.push((codes.len(), index));
+                }
+            }
+            codes.push(0);
+        }
+        uuids.code(&chunk.uuids[next..], &mut codes);
+    }
+    let uuids = uuids.distinct;
+    for (row, index) in text_rows {
+        codes[row] = uuids.len() as u32 + 1 + index;
+    }
+    let width = Width::for_largest((uuids.len() + text_ends.len()) as u64);
+    let codes =
+        if width == Width::Four { Numbers::U32(codes) } else { Numbers::pack(width, &[&codes], rows, u64::from) };
+    EncodedIdentifiers { width, missing, codes, uuids, text_ends, text }
+}
+
+struct Uuids {
+    table: InternTable,
+    distinct: Vec<u128>,
+    previous: Option<(u128, u32)>,
+    seed: u64,
+}
+
+impl Uuids {
+    fn code(&mut self, rows: &[u128], codes: &mut Vec<u32>) {
+        for &uuid in rows {
+            let code = match self.previous {
+                Some((same, code)) if same == uuid => code,
+                _ => {
+                    let hash = intern::hash_uuid(uuid, self.seed);
+                    let distinct = &self.distinct;
+                    let (index, is_new) = self.table.find_or_insert(hash, |index| distinct[index as usize] == uuid);
+                    if is_new {
+                        self.distinct.push(uuid);
+                    }
+                    index + 1
+                }
+            };
+            self.previous = Some((uuid, code));
+            codes.push(code);
+        }
+    }
+}
