@@ -1,7 +1,30 @@
 //! Behaviour events: the nine columns, and how text becomes rows of them.
+//!
+//! [`BlockParser`] turns blocks of CSV lines (or JSON messages) into batches for the store. What a single value may look
+//! like is said by the module of its kind: [`time`], [`integer`], [`decimal`], [`uuid`].
+//!
+//! Deliberately absent: files, threads and the log. A parser sees bytes and a position.
 
+mod awaited;
+mod codes;
+pub mod decimal;
+mod fast;
+pub mod integer;
+mod json;
+mod line;
+mod parser;
+mod reason;
+mod rows;
 mod schema;
+pub mod time;
+pub mod uuid;
+mod words;
 
+use reason::Reason;
+
+pub use awaited::Reject;
+pub use line::{Header, count_rows, is_blank, recognise_header};
+pub use parser::{BlockParser, EventDictionaries, Layout, MAX_LINE_BYTES, MAX_TEXT_BYTES, Parsed, Position};
 pub use schema::{
     BRAND, CATEGORY_CODE, CATEGORY_ID, EVENT_TIME, EVENT_TYPE, HEADER, PRICE, PRICE_SCALE, PRODUCT_ID, USER_ID,
     USER_SESSION, schema,

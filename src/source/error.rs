@@ -1,0 +1,101 @@
+//! What can go wrong with a source.
+
+use std::io;
+use std::path::PathBuf;
+
+/// An error that ends the reading of a source. What is wrong with single lines is not: they become rejects.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SourceError {
+    /// A named file is not there.
+    #[error("{}: no such file", path.display())]
+    NotFound {
+        /// As it was given.
+        path: PathBuf,
+    },
+    /// A pattern that no file matches.
+    #[error("{pattern}: no file matches this pattern")]
+    NoMatch {
+        /// As it was given.
+        pattern: String,
+    },
+    /// A pattern that is none.
+    #[error("{pattern}: not a valid pattern: {source}")]
+    Pattern {
+        /// As it was given.
+        pattern: String,
+        /// What is wrong with it.
+        source: glob::PatternError,
+    },
+    /// A folder where a file is expected.
+    #[error("{}: is a folder; name the files in it, for example '{}/*.csv'", path.display(), path.display())]
+    Folder {
+        /// As it was given.
+        path: PathBuf,
+    },
+    /// Standard input named more than once.
+    #[error("-: standard input can be read only once")]
+    StandardInputTwice,
+    /// A file or folder that can't be opened.
+    #[error("{name}: can't be opened: {source}")]
+    Open {
+        /// The source.
+        name: String,
+        /// The error of the system.
+        source: io::Error,
+    },
+    /// Reading failed.
+    #[error("{name}: reading failed at byte {offset}: {source}")]
+    Read {
+        /// The source.
+        name: String,
+        /// Where in the source.
+        offset: u64,
+        /// The error of the system.
+        source: io::Error,
+    },
+    /// Compressed data that is damaged or cut off. The rows before it have been read.
+    #[error(
+        "{name}: the {format} data is damaged or cut off after byte {offset} of its content: {source}; every whole line before \
+         is read; get the file again and load it again, what is known by then is not loaded twice"
+    )]
+    Compressed {
+        /// The source.
+        name: String,
+        /// Which compression.
+        format: &'static str,
+        /// Bytes of content before the damage.
+        offset: u64,
+        /// What the decompressor says.
+        source: io::Error,
+    },
+    /// A format that is not read.
+    #[error("{name}: is {format}, expected CSV, plain or compressed by gzip or zstd; {advice}")]
+    OtherFormat {
+        /// The source.
+        name: String,
+        /// What it is.
+        format: &'static str,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// A header that names the columns in another order.
+    #[error("{name}: the header names the columns in another order, expected {}", crate::event::HEADER)]
+    ColumnOrder {
+        /// The source.
+        name: String,
+    },
+    /// Standard input begins like a source that is known, and then differs.
+    #[error(
+        "{name}: begins like a source loaded before, but bytes {start} to {end} differ from it; \
+         load it from a file, or with --again to load it as another source"
+    )]
+    Differs {
+        /// The source.
+        name: String,
+        /// Start of the known range.
+        start: u64,
+        /// End of the known range.
+        end: u64,
+    },
+}
