@@ -101,7 +101,6 @@ fn append_value(quoted: bool, column: Cells<'_>, row: usize, out: &mut Vec<u8>) 
     match column {
         Cells::Text(_) | Cells::Dictionary(..) => append_text(column.text(row).unwrap_or_default(), out),
         Cells::Double(values) if !values.value(row).is_finite() => out.extend_from_slice(b"null"),
-        Cells::Boolean(_) => column.append(row, out),
         Cells::Timestamp(values) => {
             out.push(b'"');
             append_timestamp(values.value(row), TimestampStyle::Rfc3339, out);

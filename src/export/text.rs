@@ -7,8 +7,8 @@
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Date32Type, Decimal128Type, Float64Type, Int64Type, TimestampMillisecondType, UInt32Type};
 use arrow_array::{
-    Array, ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int64Array, StringArray,
-    TimestampMillisecondArray, UInt32Array,
+    Array, ArrayRef, Date32Array, Decimal128Array, Float64Array, Int64Array, StringArray, TimestampMillisecondArray,
+    UInt32Array,
 };
 use arrow_schema::{DataType, TimeUnit};
 
@@ -28,7 +28,6 @@ pub(super) fn is_printable(data_type: &DataType) -> bool {
         | DataType::Float64
         | DataType::Decimal128(..)
         | DataType::Date32
-        | DataType::Boolean
         | DataType::Timestamp(TimeUnit::Millisecond, _) => true,
         DataType::Dictionary(codes, values) => **codes == DataType::UInt32 && **values == DataType::Utf8,
         _ => false,
@@ -45,7 +44,6 @@ pub(super) enum Cells<'a> {
     Decimal(&'a Decimal128Array, i8),
     Date(&'a Date32Array),
     Timestamp(&'a TimestampMillisecondArray),
-    Boolean(&'a BooleanArray),
 }
 
 impl<'a> Cells<'a> {
@@ -64,8 +62,7 @@ impl<'a> Cells<'a> {
             DataType::Float64 => Self::Double(column.as_primitive::<Float64Type>()),
             DataType::Decimal128(_, scale) => Self::Decimal(column.as_primitive::<Decimal128Type>(), *scale),
             DataType::Date32 => Self::Date(column.as_primitive::<Date32Type>()),
-            DataType::Timestamp(..) => Self::Timestamp(column.as_primitive::<TimestampMillisecondType>()),
-            _ => Self::Boolean(column.as_boolean()),
+            _ => Self::Timestamp(column.as_primitive::<TimestampMillisecondType>()),
         })
     }
 
@@ -79,7 +76,6 @@ impl<'a> Cells<'a> {
             Self::Decimal(values, _) => values.is_null(row),
             Self::Date(values) => values.is_null(row),
             Self::Timestamp(values) => values.is_null(row),
-            Self::Boolean(values) => values.is_null(row),
         }
     }
 
@@ -110,7 +106,6 @@ impl<'a> Cells<'a> {
             Self::Decimal(values, scale) => append_decimal(values.value(row), scale, out),
             Self::Date(values) => append_date(i64::from(values.value(row)), out),
             Self::Timestamp(values) => append_timestamp(values.value(row), TimestampStyle::Public, out),
-            Self::Boolean(values) => out.extend_from_slice(if values.value(row) { b"true" } else { b"false" }),
         }
     }
 }
