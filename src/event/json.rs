@@ -46,11 +46,10 @@ struct Values<'a> {
 impl<'a> Event<'a> {
     /// Parses one JSON object.
     pub(super) fn parse(element: &'a [u8]) -> Result<Self, Reason> {
-        let not_json = |error: serde_json::Error| Reason::Json { error: error.to_string() };
         if !element.starts_with(b"{") {
             return Err(Reason::Json { error: format!("{} is not an object", Excerpt::of(element)) });
         }
-        let values: Values<'a> = serde_json::from_slice(element).map_err(not_json)?;
+        let values: Values<'a> = serde_json::from_slice(element).map_err(|error| not_json(&error))?;
         let text = |column, value: Option<&'a RawValue>| text(column, value.map(RawValue::get));
         Ok(Self {
             texts: [
@@ -73,6 +72,11 @@ impl<'a> Event<'a> {
     }
 }
 
+/// The reason of a text that is not JSON. Its place is counted from the start of the event, and in bytes as everywhere.
+fn not_json(error: &serde_json::Error) -> Reason {
+    Reason::Json { error: error.to_string().replace("at line 1 column", "at byte") }
+}
+
 /// The text of a JSON value: a string's content, a number's digits, nothing for `null`.
 fn text(column: usize, raw: Option<&str>) -> Result<Option<Cow<'_, str>>, Reason> {
     let raw = raw.filter(|raw| *raw != "null");
@@ -80,9 +84,9 @@ fn text(column: usize, raw: Option<&str>) -> Result<Option<Cow<'_, str>>, Reason
     let is_number = matches!(column, PRODUCT_ID | CATEGORY_ID | PRICE | USER_ID);
     match raw.as_bytes() {
         [b'"', content @ .., b'"'] if !content.contains(&b'\\') => Ok(Some(Cow::Borrowed(&raw[1..raw.len() - 1]))),
-        [b'"', ..] => serde_json::from_str(raw)
-            .map(|content: String| Some(Cow::Owned(content)))
-            .map_err(|error| Reason::Json { error: error.to_string() }),
+        [b'"', ..] => {
+            serde_json::from_str(raw).map(|content: String| Some(Cow::Owned(content))).map_err(|error| not_json(&error))
+        }
         [b'-' | b'0'..=b'9', ..] if is_number => Ok(Some(Cow::Borrowed(raw))),
         _ => {
             let expected = if is_number { "number" } else { "string" };

@@ -7,6 +7,8 @@
 
 mod awaited;
 mod codes;
+#[cfg(test)]
+mod damaged;
 pub mod decimal;
 mod fast;
 pub mod integer;

@@ -129,6 +129,12 @@ impl BlockParser {
         Self { dictionaries, caches: Caches::new(), fields: Fields::default(), bytes_per_row: 120 }
     }
 
+    /// The dictionaries that codes come from.
+    #[must_use]
+    pub const fn dictionaries(&self) -> &EventDictionaries {
+        &self.dictionaries
+    }
+
     /// Parses a block of whole lines, or a message.
     ///
     /// Costs about 1.5 ns a byte or less for lines in the public layout, five times that for others.
@@ -320,3 +326,7 @@ impl Output<'_> {
         });
     }
 }
+
+#[cfg(test)]
+#[path = "parser_tests.rs"]
+mod tests;

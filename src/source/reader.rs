@@ -78,34 +78,12 @@ impl Source {
         options: ReadOptions,
         known: impl Fn(&SourceId) -> Vec<KnownRange>,
     ) -> Result<BlockReader, SourceError> {
-        let bytes_read = Arc::new(AtomicU64::new(0));
         let options = ReadOptions {
             rows_per_block: options.rows_per_block.max(1),
             max_block_bytes: options.max_block_bytes.max(1024),
             ..options
         };
-        let mut reader = BlockReader {
-            id: SourceId::of_head(b""),
-            name: Arc::clone(&self.name),
-            content: Content::open(self, Arc::clone(&bytes_read))?,
-            bytes_read,
-            pool: Pool::new(BUFFER_BYTES.max(2 * options.max_block_bytes)),
-            rest: Bytes::new(),
-            offset: 0,
-            line: 1,
-            known: VecDeque::new(),
-            rows_known: 0,
-            end: End::Later,
-            options,
-        };
-        reader.refill();
-        let head = SourceId::of_head(&reader.rest);
-        (reader.id, reader.known) = match options.again {
-            Some(now) => (head.again(now), VecDeque::new()),
-            None => identify(self, &head, known)?,
-        };
-        reader.pass_header()?;
-        Ok(reader)
+        BlockReader::open(self, options, known, BUFFER_BYTES.max(2 * options.max_block_bytes))
     }
 }
 
@@ -129,6 +107,38 @@ fn identify(
 }
 
 impl BlockReader {
+    /// Opens a source with buffers of a size, which is larger than a block.
+    fn open(
+        source: &Source,
+        options: ReadOptions,
+        known: impl Fn(&SourceId) -> Vec<KnownRange>,
+        buffer_bytes: usize,
+    ) -> Result<Self, SourceError> {
+        let bytes_read = Arc::new(AtomicU64::new(0));
+        let mut reader = Self {
+            id: SourceId::of_head(b""),
+            name: Arc::clone(&source.name),
+            options,
+            content: Content::open(source, Arc::clone(&bytes_read))?,
+            bytes_read,
+            pool: Pool::new(buffer_bytes),
+            rest: Bytes::new(),
+            offset: 0,
+            line: 1,
+            known: VecDeque::new(),
+            rows_known: 0,
+            end: End::Later,
+        };
+        reader.refill();
+        let head = SourceId::of_head(&reader.rest);
+        (reader.id, reader.known) = match options.again {
+            Some(now) => (head.again(now), VecDeque::new()),
+            None => identify(source, &head, known)?,
+        };
+        reader.pass_header()?;
+        Ok(reader)
+    }
+
     /// The id of the source.
     #[must_use]
     pub const fn id(&self) -> &SourceId {
@@ -254,7 +264,9 @@ impl BlockReader {
     fn cut_line(&mut self) -> Result<Block, SourceError> {
         let (start, first_line) = (self.offset, self.line);
         let limit = self.known.front().map_or(u64::MAX, |stretch| stretch.range.start);
-        let kept = BytesMut::from(&self.rest[..self.rest.len().min(Block::KEPT_OF_CUT_LINE)]).freeze();
+        // As much of the rest as a block may have is known to be of this line.
+        let kept = Block::KEPT_OF_CUT_LINE.min(self.options.max_block_bytes);
+        let kept = BytesMut::from(&self.rest[..kept]).freeze();
         let mut check = Check::default();
         loop {
             let window = self.rest.len().min(usize::try_from(limit - self.offset).unwrap_or(usize::MAX));
@@ -346,3 +358,7 @@ impl Iterator for BlockReader {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "reader_tests.rs"]
+mod tests;
