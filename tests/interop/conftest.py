@@ -1,0 +1,73 @@
+"""Fixtures: the binary, rows to load, servers to talk to."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+import kafka
+from cartlog import BINARY, Store, cartlog
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+SHARED = Path(os.environ.get("CARTLOG_SHARED", ROOT.parent / "shared"))
+REAL_ROWS = SHARED / "data/real/2019-Oct-head.csv"
+ROWS = int(os.environ.get("CARTLOG_ROWS", 1_000_000))
+KILLS = int(os.environ.get("CARTLOG_KILLS", 6))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def binary():
+    assert BINARY.exists(), f"{BINARY} is missing: cargo build --release, or set CARTLOG_BINARY"
+    return BINARY
+
+
+@pytest.fixture(scope="session")
+def real_rows():
+    if not REAL_ROWS.exists():
+        pytest.skip(f"no real rows at {REAL_ROWS}; set CARTLOG_SHARED")
+    return REAL_ROWS
+
+
+@pytest.fixture(scope="session")
+def generated_rows(tmp_path_factory):
+    path = tmp_path_factory.mktemp("rows") / "generated.csv"
+    cartlog("generate", "--events", ROWS, "--seed", 11, "--out", path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def small_rows(tmp_path_factory):
+    """Rows of a small, sparse shop: many ties, and 40,000 of them."""
+    path = tmp_path_factory.mktemp("rows") / "small.csv"
+    cartlog("generate", "--events", 40_000, "--seed", 5, "--users", 700, "--products", 400, "--out", path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def real_store(real_rows, tmp_path_factory):
+    return Store.load(tmp_path_factory.mktemp("real") / "store", real_rows)
+
+
+@pytest.fixture(scope="session")
+def generated_store(generated_rows, tmp_path_factory):
+    return Store.load(tmp_path_factory.mktemp("generated") / "store", generated_rows)
+
+
+@pytest.fixture(scope="session")
+def small_store(small_rows, tmp_path_factory):
+    return Store.load(tmp_path_factory.mktemp("small") / "store", small_rows)
+
+
+@pytest.fixture(scope="session")
+def apache_kafka(tmp_path_factory):
+    """The address of one node of Apache Kafka."""
+    with kafka.apache_kafka(HERE / ".work/kafka-jars", tmp_path_factory.mktemp("kafka")) as address:
+        yield address
+
+
+@pytest.fixture
+def broker(tmp_path):
+    """The address of a `cartlog broker`."""
+    with kafka.cartlog_broker(tmp_path / "broker") as address:
+        yield address
