@@ -1,1 +1,27 @@
 //! The log served over the Kafka protocol.
+//!
+//! ```text
+//! socket ─► FrameBuffer ─► Session ─► Api (one file each) ─► log
+//!   ◄──────────────────── Response ◄───────┘
+//! ```
+//!
+//! Bytes become frames, a frame becomes an answer, and only `connection` and `server` know that there are sockets: the
+//! rest is tested with bytes alone. Batches travel as slices of the request they came in, and as the buffer they were
+//! read into; nothing here decodes a record.
+//!
+//! The registry of APIs is [`api`]: adding one is one file and one line there, and what is announced to clients follows
+//! from it.
+
+mod api;
+mod connection;
+mod error;
+mod frame;
+mod node;
+mod options;
+mod server;
+mod session;
+mod shape;
+
+pub use error::BrokerError;
+pub use options::BrokerOptions;
+pub use server::{Broker, BrokerHandle};

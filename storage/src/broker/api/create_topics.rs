@@ -1,0 +1,132 @@
+//! `CreateTopics`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreateTopicsRequest};
+use kafka_protocol::messages::create_topics_response::{CreatableTopicResult, CreateTopicsResponse};
+use uuid::Uuid;
+
+use super::{Api, refuse};
+use crate::broker::error::ProtocolError;
+use crate::broker::node::{NODE_ID, Node, error_code, text};
+use crate::broker::session::{Body, Request, Response};
+use crate::broker::shape::{self, Part};
+use crate::log::{TopicConfig, TopicId};
+
+const ASSIGNMENT: &[Part] = &[shape::fixed(4), shape::values(4)];
+const CONFIG: &[Part] = &[shape::text(), shape::text()];
+const TOPIC: &[Part] =
+    &[shape::text(), shape::fixed(4), shape::fixed(2), shape::structs(ASSIGNMENT), shape::structs(CONFIG)];
+
+pub(super) static API: Api = Api {
+    key: 19,
+    name: "CreateTopics",
+    announced: (2, 7),
+    least_implemented: 2,
+    flexible_since: 5,
+    flexible_response_header: true,
+    shape: &[shape::structs(TOPIC), shape::fixed(4), shape::fixed(1)],
+    handle,
+    unknown_version: refuse,
+};
+
+/// An error code and what to tell about it.
+type Refusal = (ResponseError, String);
+
+fn handle(node: &Arc<Node>, mut request: Request) -> Result<Response<Body>, ProtocolError> {
+    let message: CreateTopicsRequest = request.decode()?;
+    let node = Arc::clone(node);
+    Ok(Response::Alone(Box::pin(async move {
+        let results = tokio::task::spawn_blocking(move || create_all(&node, &message)).await.unwrap_or_default();
+        request.respond(&CreateTopicsResponse::default().with_topics(results))
+    })))
+}
+
+fn create_all(node: &Node, message: &CreateTopicsRequest) -> Vec<CreatableTopicResult> {
+    let mut times = BTreeMap::new();
+    for topic in &message.topics {
+        *times.entry(topic.name.as_str()).or_insert(0) += 1;
+    }
+    message
+        .topics
+        .iter()
+        .map(|topic| {
+            let result = if times.get(topic.name.as_str()) == Some(&1) {
+                create(node, topic, message.validate_only)
+            } else {
+                Err((ResponseError::InvalidRequest, "the request names this topic more than once".to_owned()))
+            };
+            // From version 5 on an absent array makes Java's client fail.
+            let response = CreatableTopicResult::default().with_name(topic.name.clone()).with_configs(Some(Vec::new()));
+            match result {
+                Ok((id, partitions)) => response
+                    .with_topic_id(Uuid::from_bytes(id.0))
+                    .with_num_partitions(partitions)
+                    .with_replication_factor(1),
+                Err((error, reason)) => response.with_error_code(error.code()).with_error_message(Some(text(reason))),
+            }
+        })
+        .collect()
+}
+
+fn create(node: &Node, topic: &CreatableTopic, validate_only: bool) -> Result<(TopicId, i32), Refusal> {
+    let partitions = partition_count(node, topic)?;
+    let config = config(topic)?;
+    let refused = |error| (error_code(&error), error.to_string());
+    if validate_only {
+        node.log.check_new_topic(&topic.name, partitions).map_err(refused)?;
+        return Ok((TopicId([0; 16]), partitions));
+    }
+    let created = node.log.create_topic(&topic.name, partitions, config).map_err(refused)?;
+    Ok((created.id(), partitions))
+}
+
+fn partition_count(node: &Node, topic: &CreatableTopic) -> Result<i32, Refusal> {
+    if !topic.assignments.is_empty() {
+        if topic.num_partitions != -1 || topic.replication_factor != -1 {
+            let reason = "with an assignment, the numbers of partitions and replicas must be -1".to_owned();
+            return Err((ResponseError::InvalidRequest, reason));
+        }
+        let mut indexes: Vec<i32> = topic.assignments.iter().map(|assignment| assignment.partition_index).collect();
+        indexes.sort_unstable();
+        let complete = indexes.iter().zip(0..).all(|(&index, expected)| index == expected)
+            && topic.assignments.iter().all(|assignment| assignment.broker_ids == [NODE_ID]);
+        let count = i32::try_from(indexes.len()).unwrap_or(i32::MAX);
+        let reason = "an assignment must give each partition from 0 on to broker 1 alone".to_owned();
+        return if complete { Ok(count) } else { Err((ResponseError::InvalidReplicaAssignment, reason)) };
+    }
+    if !matches!(topic.replication_factor, -1 | 1) {
+        let reason = format!("{} replicas were asked for, this cluster has one broker", topic.replication_factor);
+        return Err((ResponseError::InvalidReplicationFactor, reason));
+    }
+    Ok(if topic.num_partitions == -1 { node.options.default_partitions } else { topic.num_partitions })
+}
+
+/// Takes the settings that are kept, and those that only say what is done anyway; any other is refused, since it would
+/// silently have no effect.
+fn config(topic: &CreatableTopic) -> Result<TopicConfig, Refusal> {
+    let mut config = TopicConfig::default();
+    for entry in &topic.configs {
+        let (name, value) = (entry.name.as_str(), entry.value.as_ref().map_or("", |value| value.as_str()));
+        let invalid = |detail: &str| (ResponseError::InvalidConfig, format!("{name}={value}: {detail}"));
+        let number = || value.parse::<u32>().map_err(|_| invalid("a number of bytes is expected"));
+        match (name, value) {
+            ("max.message.bytes", _) => config = config.with_max_batch_bytes(number()?.min(i32::MAX.cast_unsigned())),
+            ("segment.bytes", _) => match number()? {
+                bytes if (1024..=i32::MAX.cast_unsigned()).contains(&bytes) => {
+                    config = config.with_segment_bytes(bytes);
+                }
+                _ => return Err(invalid("1024 to 2147483647 are expected")),
+            },
+            ("cleanup.policy", "delete")
+            | ("compression.type", "producer")
+            | ("message.timestamp.type", "CreateTime")
+            | ("retention.ms" | "retention.bytes", "-1")
+            | ("min.insync.replicas", "1") => {}
+            _ => return Err(invalid("this setting is not offered here; leave it out")),
+        }
+    }
+    Ok(config)
+}

@@ -1,0 +1,119 @@
+//! `Metadata`: which topics there are and where their partitions are led (always here).
+
+use std::sync::Arc;
+
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::TopicName;
+use kafka_protocol::messages::metadata_request::{MetadataRequest, MetadataRequestTopic};
+use kafka_protocol::messages::metadata_response::{
+    MetadataResponse, MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
+};
+use uuid::Uuid;
+
+use super::{Api, refuse};
+use crate::broker::error::ProtocolError;
+use crate::broker::node::{NODE_ID, Node, error_code, text};
+use crate::broker::session::{Body, Request, Response};
+use crate::broker::shape::{self, Part};
+use crate::log::{LogError, Topic, TopicConfig, TopicId};
+
+const TOPIC: &[Part] = &[shape::fixed(16).since(10), shape::text()];
+
+pub(super) static API: Api = Api {
+    key: 3,
+    name: "Metadata",
+    announced: (0, 12),
+    least_implemented: 0,
+    flexible_since: 9,
+    flexible_response_header: true,
+    shape: &[
+        shape::structs(TOPIC),
+        shape::fixed(1).since(4),
+        shape::fixed(1).since(8).until(10),
+        shape::fixed(1).since(8),
+    ],
+    handle,
+    unknown_version: refuse,
+};
+
+fn handle(node: &Arc<Node>, mut request: Request) -> Result<Response<Body>, ProtocolError> {
+    let message: MetadataRequest = request.decode()?;
+    let creates =
+        node.options.auto_create
+            && (request.version < 4 || message.allow_auto_topic_creation)
+            && message.topics.iter().flatten().any(|topic| {
+                topic.name.as_ref().is_some_and(|name| !name.is_empty() && node.log.topic(name).is_none())
+            });
+    if !creates {
+        return request.respond(&answer(node, &message, request.version, false)).map(Response::Ready);
+    }
+    let node = Arc::clone(node);
+    Ok(Response::Alone(Box::pin(async move {
+        let version = request.version;
+        let response = tokio::task::spawn_blocking(move || answer(&node, &message, version, true)).await;
+        let response = response.unwrap_or_else(|_| MetadataResponse::default());
+        request.respond(&response)
+    })))
+}
+
+fn answer(node: &Node, message: &MetadataRequest, version: i16, create: bool) -> MetadataResponse {
+    let topics = match &message.topics {
+        Some(topics) if version > 0 || !topics.is_empty() => {
+            topics.iter().map(|wanted| named(node, wanted, create)).collect()
+        }
+        _ => node.log.topics().iter().map(|topic| described(topic)).collect(),
+    };
+    let broker =
+        MetadataResponseBroker::default().with_node_id(NODE_ID).with_host(node.host.clone()).with_port(node.port);
+    MetadataResponse::default()
+        .with_brokers(vec![broker])
+        .with_cluster_id(Some(text(node.log.cluster_id())))
+        .with_controller_id(NODE_ID)
+        .with_topics(topics)
+}
+
+fn named(node: &Node, wanted: &MetadataRequestTopic, create: bool) -> MetadataResponseTopic {
+    let failed = |error: ResponseError| {
+        MetadataResponseTopic::default()
+            .with_error_code(error.code())
+            .with_name(wanted.name.clone())
+            .with_topic_id(wanted.topic_id)
+    };
+    let Some(name) = &wanted.name else {
+        let found = node.log.topic_by_id(TopicId(*wanted.topic_id.as_bytes()));
+        return found.map_or_else(|| failed(ResponseError::UnknownTopicId), |topic| described(&topic));
+    };
+    if let Some(topic) = node.log.topic(name) {
+        return described(&topic);
+    }
+    if !create {
+        return failed(ResponseError::UnknownTopicOrPartition);
+    }
+    match node.log.create_topic(name, node.options.default_partitions, TopicConfig::default()) {
+        Ok(topic) => described(&topic),
+        // Another connection was faster.
+        Err(LogError::TopicExists(_)) => {
+            node.log.topic(name).map_or_else(|| failed(ResponseError::LeaderNotAvailable), |topic| described(&topic))
+        }
+        Err(error) => failed(error_code(&error)),
+    }
+}
+
+fn described(topic: &Topic) -> MetadataResponseTopic {
+    let partitions = topic
+        .partitions()
+        .iter()
+        .map(|partition| {
+            MetadataResponsePartition::default()
+                .with_partition_index(partition.index())
+                .with_leader_id(NODE_ID)
+                .with_leader_epoch(partition.leader_epoch())
+                .with_replica_nodes(vec![NODE_ID])
+                .with_isr_nodes(vec![NODE_ID])
+        })
+        .collect();
+    MetadataResponseTopic::default()
+        .with_name(Some(TopicName(text(topic.name()))))
+        .with_topic_id(Uuid::from_bytes(topic.id().0))
+        .with_partitions(partitions)
+}

@@ -1,0 +1,37 @@
+//! What a broker may be told.
+
+/// Settings of a broker.
+#[derive(Debug, Clone)]
+pub struct BrokerOptions {
+    /// Where to listen, `HOST:PORT`; port 0 takes a free one.
+    pub listen: String,
+    /// What clients are told to connect to, `HOST:PORT`; the address listened at if `None`.
+    pub advertised: Option<String>,
+    /// Partitions of a topic whose creator names no number.
+    pub default_partitions: i32,
+    /// Whether asking for an unknown topic creates it, if the client wants so too.
+    pub auto_create: bool,
+    /// Allows an address that other machines can reach, without credentials.
+    pub insecure: bool,
+    /// Connections held at the same time; one more is closed at once.
+    pub max_connections: usize,
+    /// The largest request taken, in bytes.
+    pub max_request_bytes: usize,
+    /// The most record bytes in one answer, whatever the client asks for (one batch may exceed it).
+    pub max_fetch_bytes: usize,
+}
+
+impl Default for BrokerOptions {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:9092".to_owned(),
+            advertised: None,
+            default_partitions: 1,
+            auto_create: true,
+            insecure: false,
+            max_connections: 1024,
+            max_request_bytes: 100 << 20,
+            max_fetch_bytes: 55 << 20,
+        }
+    }
+}

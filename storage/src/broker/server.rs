@@ -1,0 +1,160 @@
+//! Listening, and the life of the whole broker.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+
+use super::connection;
+use super::error::BrokerError;
+use super::node::{Node, closed, text};
+use super::options::BrokerOptions;
+use crate::log::Log;
+
+/// How long clients get to take their last answers at a shutdown.
+const GRACE: Duration = Duration::from_secs(5);
+/// The pause after the system refused a connection, for example for want of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// The broker: a [`Log`] behind a listening socket.
+///
+/// ```
+/// use std::sync::Arc;
+/// use cartlog_storage::broker::{Broker, BrokerOptions};
+/// use cartlog_storage::io::OsDirectory;
+/// use cartlog_storage::log::{Log, LogOptions};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let folder = tempfile::tempdir()?;
+/// let log = Arc::new(Log::open(Arc::new(OsDirectory::open(folder.path())?), LogOptions::default())?);
+/// let options = BrokerOptions { listen: "127.0.0.1:0".to_owned(), ..BrokerOptions::default() };
+/// let broker = Broker::bind(log, options).await?;
+/// println!("clients connect to {}", broker.address());
+/// broker.shutdown().await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Broker;
+
+/// A running broker; dropping it ends all connections at once.
+#[derive(Debug)]
+pub struct BrokerHandle {
+    address: SocketAddr,
+    log: Arc<Log>,
+    closing: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+impl Broker {
+    /// Listens and serves clients on the current Tokio runtime until the handle is shut down or dropped.
+    ///
+    /// # Errors
+    /// [`BrokerError::NotLoopback`] if others could reach the address and `insecure` isn't set, [`BrokerError::Listen`]
+    /// if the system refuses it, [`BrokerError::Advertised`] if the advertised address is malformed.
+    pub async fn bind(log: Arc<Log>, options: BrokerOptions) -> Result<BrokerHandle, BrokerError> {
+        let failed = |source: io::Error| BrokerError::Listen { listen: options.listen.clone(), source };
+        let addresses: Vec<SocketAddr> = tokio::net::lookup_host(&options.listen).await.map_err(failed)?.collect();
+        if !options.insecure && addresses.iter().any(|address| !address.ip().is_loopback()) {
+            return Err(BrokerError::NotLoopback { listen: options.listen });
+        }
+        let listener = TcpListener::bind(&addresses[..]).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let (host, port) = advertised(&options, address)?;
+        let (closing, receiver) = watch::channel(false);
+        let node = Node { log: Arc::clone(&log), options, host: text(host), port: i32::from(port), closing: receiver };
+        let task = tokio::spawn(accept(listener, Arc::new(node)));
+        tracing::info!(%address, "listening");
+        Ok(BrokerHandle { address, log, closing, task })
+    }
+}
+
+impl BrokerHandle {
+    /// The address listened at, with the port that was given or found free.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The log that is served.
+    #[must_use]
+    pub fn log(&self) -> &Arc<Log> {
+        &self.log
+    }
+
+    /// Takes no more requests, sends the answers that are owed, and writes the log to disk.
+    ///
+    /// # Errors
+    /// [`BrokerError::Log`] if the log can't be written.
+    pub async fn shutdown(mut self) -> Result<(), BrokerError> {
+        self.closing.send_replace(true);
+        if (&mut self.task).await.is_err() {
+            tracing::error!("the broker ended in a panic");
+        }
+        let log = Arc::clone(&self.log);
+        match tokio::task::spawn_blocking(move || log.close()).await {
+            Ok(closed) => Ok(closed?),
+            Err(_) => Ok(()),
+        }
+    }
+}
+
+impl Drop for BrokerHandle {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Host and port told to clients.
+fn advertised(options: &BrokerOptions, listening: SocketAddr) -> Result<(String, u16), BrokerError> {
+    let Some(advertised) = &options.advertised else {
+        let ip = listening.ip();
+        // An address that means "any" can't be connected to from elsewhere, but from here it can.
+        let host = if ip.is_unspecified() { "127.0.0.1".to_owned() } else { ip.to_string() };
+        return Ok((host, listening.port()));
+    };
+    let malformed = || BrokerError::Advertised(advertised.clone());
+    let (host, port) = advertised.rsplit_once(':').ok_or_else(malformed)?;
+    let port = port.parse().map_err(|_| malformed())?;
+    if host.is_empty() { Err(malformed()) } else { Ok((host.trim_matches(['[', ']']).to_owned(), port)) }
+}
+
+async fn accept(listener: TcpListener, node: Arc<Node>) {
+    let mut closing = node.closing.clone();
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, client)) => {
+                    while connections.try_join_next().is_some() {}
+                    if connections.len() < node.options.max_connections {
+                        connections.spawn(serve(Arc::clone(&node), stream));
+                    } else {
+                        tracing::warn!(%client, "connection refused: {} are open", connections.len());
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!("can't accept a connection: {error}");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            },
+            () = closed(&mut closing) => break,
+        }
+    }
+    drop(listener);
+    let finished = tokio::time::timeout(GRACE, async { while connections.join_next().await.is_some() {} });
+    if finished.await.is_err() {
+        tracing::warn!("{} connections did not take their last answers and are closed", connections.len());
+    }
+}
+
+async fn serve(node: Arc<Node>, stream: TcpStream) {
+    if let Err(error) = connection::serve(node, stream).await {
+        tracing::debug!("a connection was lost: {error}");
+    }
+}

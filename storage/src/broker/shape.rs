@@ -1,0 +1,203 @@
+//! Checks the outline of a request before it is decoded.
+//!
+//! kafka-protocol's decoders reserve memory for as many array elements as the request announces. So every request is
+//! first walked along the outline of its message: each length must fit in what has arrived, and arrays and tagged
+//! fields are limited in number. What passes here decodes in memory proportional to the request.
+
+/// The most array elements in one request, over all arrays.
+const MAXIMUM_ELEMENTS: usize = 200_000;
+/// The most tagged fields in one request.
+const MAXIMUM_TAGS: usize = 1000;
+
+/// One field of a message.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Part {
+    kind: Kind,
+    since: i16,
+    until: i16,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Fixed(usize),
+    Text,
+    Bytes,
+    Values(usize),
+    Texts,
+    Structs(&'static [Part]),
+}
+
+/// A field of fixed length.
+pub(super) const fn fixed(length: usize) -> Part {
+    Part::new(Kind::Fixed(length))
+}
+
+/// A string, nullable or not.
+pub(super) const fn text() -> Part {
+    Part::new(Kind::Text)
+}
+
+/// Bytes or records, nullable or not.
+pub(super) const fn bytes() -> Part {
+    Part::new(Kind::Bytes)
+}
+
+/// An array of values of a fixed length each.
+pub(super) const fn values(length: usize) -> Part {
+    Part::new(Kind::Values(length))
+}
+
+/// An array of strings.
+pub(super) const fn texts() -> Part {
+    Part::new(Kind::Texts)
+}
+
+/// An array of structures.
+pub(super) const fn structs(parts: &'static [Part]) -> Part {
+    Part::new(Kind::Structs(parts))
+}
+
+impl Part {
+    const fn new(kind: Kind) -> Self {
+        Self { kind, since: 0, until: i16::MAX }
+    }
+
+    /// The field exists from this version on.
+    pub(super) const fn since(mut self, version: i16) -> Self {
+        self.since = version;
+        self
+    }
+
+    /// The field exists up to this version.
+    pub(super) const fn until(mut self, version: i16) -> Self {
+        self.until = version;
+        self
+    }
+}
+
+/// Checks that `body` has the outline `parts` in this version.
+///
+/// # Errors
+/// Says what doesn't fit.
+pub(super) fn check(body: &[u8], parts: &[Part], version: i16, flexible: bool) -> Result<(), String> {
+    let mut walk = Walk { rest: body, version, flexible, elements: MAXIMUM_ELEMENTS, tags: MAXIMUM_TAGS };
+    walk.structure(parts)
+}
+
+/// Skips the tagged fields of a flexible request header and returns what follows.
+pub(super) fn skip_tags(bytes: &[u8]) -> Result<&[u8], String> {
+    let mut walk = Walk { rest: bytes, version: 0, flexible: true, elements: 0, tags: MAXIMUM_TAGS };
+    walk.tagged_fields()?;
+    Ok(walk.rest)
+}
+
+struct Walk<'a> {
+    rest: &'a [u8],
+    version: i16,
+    flexible: bool,
+    elements: usize,
+    tags: usize,
+}
+
+impl Walk<'_> {
+    fn structure(&mut self, parts: &[Part]) -> Result<(), String> {
+        for part in parts {
+            if !(part.since..=part.until).contains(&self.version) {
+                continue;
+            }
+            match part.kind {
+                Kind::Fixed(length) => self.skip(length)?,
+                Kind::Text => self.text()?,
+                Kind::Bytes => {
+                    let length = if self.flexible { self.compact_length()? } else { self.length(4)? };
+                    self.skip(length)?;
+                }
+                Kind::Values(length) => {
+                    let count = self.count()?;
+                    self.skip(count.saturating_mul(length))?;
+                }
+                Kind::Texts => {
+                    for _ in 0..self.count()? {
+                        self.text()?;
+                    }
+                }
+                Kind::Structs(parts) => {
+                    for _ in 0..self.count()? {
+                        self.structure(parts)?;
+                    }
+                }
+            }
+        }
+        if self.flexible { self.tagged_fields() } else { Ok(()) }
+    }
+
+    fn text(&mut self) -> Result<(), String> {
+        let length = if self.flexible { self.compact_length()? } else { self.length(2)? };
+        self.skip(length)
+    }
+
+    fn count(&mut self) -> Result<usize, String> {
+        let count = if self.flexible { self.compact_length()? } else { self.length(4)? };
+        // Every element takes at least one byte.
+        if count > self.rest.len() || count > self.elements {
+            return Err(format!("an array of {count} elements was announced, {} bytes follow", self.rest.len()));
+        }
+        self.elements -= count;
+        Ok(count)
+    }
+
+    fn tagged_fields(&mut self) -> Result<(), String> {
+        let count = self.varint()?;
+        if count > self.tags {
+            return Err(format!("{count} tagged fields were announced"));
+        }
+        self.tags -= count;
+        for _ in 0..count {
+            self.varint()?;
+            let length = self.varint()?;
+            self.skip(length)?;
+        }
+        Ok(())
+    }
+
+    /// A big-endian length of 2 or 4 bytes; -1 is null and counts as 0.
+    fn length(&mut self, width: usize) -> Result<usize, String> {
+        let bytes = self.take(width)?;
+        let length = match *bytes {
+            [a, b] => i32::from(i16::from_be_bytes([a, b])),
+            [a, b, c, d] => i32::from_be_bytes([a, b, c, d]),
+            _ => -2,
+        };
+        if length == -1 { Ok(0) } else { usize::try_from(length).map_err(|_| format!("a length of {length}")) }
+    }
+
+    /// A length as an unsigned varint of one more; 0 is null and counts as 0.
+    fn compact_length(&mut self) -> Result<usize, String> {
+        Ok(self.varint()?.saturating_sub(1))
+    }
+
+    fn varint(&mut self) -> Result<usize, String> {
+        let mut value = 0_usize;
+        for at in 0..5 {
+            let byte = self.take(1)?[0];
+            value |= usize::from(byte & 0x7f) << (7 * at);
+            if byte < 0x80 {
+                return if u32::try_from(value).is_ok() { Ok(value) } else { Err(format!("a length of {value}")) };
+            }
+        }
+        Err("a length of more than five bytes".to_owned())
+    }
+
+    fn skip(&mut self, length: usize) -> Result<(), String> {
+        self.take(length).map(|_| ())
+    }
+
+    fn take(&mut self, length: usize) -> Result<&[u8], String> {
+        let (taken, rest) = self
+            .rest
+            .split_at_checked(length)
+            .ok_or_else(|| format!("{length} bytes were announced, {} follow", self.rest.len()))?;
+        self.rest = rest;
+        Ok(taken)
+    }
+}

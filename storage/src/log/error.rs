@@ -1,0 +1,101 @@
+//! What can go wrong in the log.
+
+use std::io;
+use std::sync::Arc;
+
+use super::batch::{BatchError, Offset};
+
+/// An error of the log; the message alone says where and what to do.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum LogError {
+    /// A file operation failed.
+    #[error("can't {action} {path}: {source}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file or folder, relative to the log's folder.
+        path: String,
+        /// The system's reason.
+        source: Arc<io::Error>,
+    },
+    /// An earlier write or sync failed, so that the state on disk is unknown; nothing is written over it.
+    #[error(
+        "partition {partition} takes no more writes since an earlier error ({reason}); repair the cause and restart"
+    )]
+    Latched {
+        /// The partition's folder.
+        partition: String,
+        /// The first error.
+        reason: Arc<str>,
+    },
+    /// A file holds something that can't be.
+    #[error("{path} is damaged at byte {position}: {detail}; restore the file from a copy or delete the topic")]
+    Corrupt {
+        /// The file, relative to the log's folder.
+        path: String,
+        /// Where in the file.
+        position: u64,
+        /// What was found and what was expected.
+        detail: String,
+    },
+    /// A batch was refused.
+    #[error("{0}")]
+    Batch(#[from] BatchError),
+    /// The offset lies outside what the partition holds.
+    #[error("{partition} holds offsets {start} to {end}, not {offset}; start again from one of them")]
+    OffsetOutOfRange {
+        /// The partition's folder.
+        partition: String,
+        /// The offset asked for.
+        offset: Offset,
+        /// The first offset kept.
+        start: Offset,
+        /// The offset after the last.
+        end: Offset,
+    },
+    /// A topic of this name exists.
+    #[error("topic {0} exists already; choose another name or delete it first")]
+    TopicExists(String),
+    /// No topic of this name exists.
+    #[error("there is no topic {0}; create it first or check the name")]
+    UnknownTopic(String),
+    /// The name can't be a topic's.
+    #[error("{name:?} can't be a topic: {reason}")]
+    InvalidTopicName {
+        /// The name as given.
+        name: String,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// The partition count is out of bounds.
+    #[error("a topic has 1 to {maximum} partitions, not {got}")]
+    InvalidPartitionCount {
+        /// The count as given.
+        got: i32,
+        /// The most a topic may have.
+        maximum: i32,
+    },
+    /// Another process, or another log of this one, holds the folder.
+    #[error("the log is in use by another process; stop it first or choose another folder")]
+    InUse,
+}
+
+impl LogError {
+    /// Makes the error of a failed file operation.
+    pub(super) fn io(action: &'static str, path: impl Into<String>, source: io::Error) -> Self {
+        Self::Io { action, path: path.into(), source: Arc::new(source) }
+    }
+}
+
+/// Gives an [`io::Error`] its place.
+pub(super) trait IoContext<T> {
+    /// Adds what was tried and where.
+    fn at(self, action: &'static str, path: &str) -> Result<T, LogError>;
+}
+
+impl<T> IoContext<T> for io::Result<T> {
+    fn at(self, action: &'static str, path: &str) -> Result<T, LogError> {
+        self.map_err(|source| LogError::io(action, path, source))
+    }
+}

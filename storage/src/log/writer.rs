@@ -1,0 +1,118 @@
+//! The growing segment of a partition, write side.
+//!
+//! Batches go to the file at once, with one system call each; index entries are kept in memory and written in lots,
+//! since they can be rebuilt.
+
+use std::io::IoSlice;
+use std::sync::Arc;
+
+use super::batch::{BatchHeader, Offset, STAMP_LENGTH, stamp};
+use super::error::{IoContext as _, LogError};
+use super::segment::{Indexes, Segment, segment_path};
+use crate::io::{Directory, WriteFile};
+
+/// Encoded index entries that may wait in memory.
+const INDEX_LOT: usize = 512;
+
+/// The segment that takes appends.
+#[derive(Debug)]
+pub(super) struct ActiveSegment {
+    /// As readers see it.
+    pub(super) segment: Arc<Segment>,
+    /// Its `.log` file.
+    pub(super) log: Arc<dyn WriteFile>,
+    offset_index: IndexFile,
+    time_index: IndexFile,
+}
+
+#[derive(Debug)]
+struct IndexFile {
+    file: Box<dyn WriteFile>,
+    path: String,
+    written: usize,
+}
+
+impl ActiveSegment {
+    /// Creates the files of an empty segment.
+    pub(super) fn create(
+        directory: &dyn Directory,
+        folder: &str,
+        base: Offset,
+        preceding_bytes: u64,
+        index_interval: u32,
+    ) -> Result<Self, LogError> {
+        let path = segment_path(folder, base, "log");
+        let log = directory.create(&path).at("create", &path)?;
+        // Index files without a log file are left from a deletion that was cut short.
+        let offset_index = IndexFile::reset(directory, segment_path(folder, base, "index"))?;
+        let time_index = IndexFile::reset(directory, segment_path(folder, base, "timeindex"))?;
+        let indexes = Some(Indexes::new());
+        let segment = Segment::open(directory, folder, base, 0, preceding_bytes, index_interval, indexes)?;
+        Ok(Self { segment: Arc::new(segment), log: Arc::from(log), offset_index, time_index })
+    }
+
+    /// Goes on with a recovered segment, whose `.log` file is cut to the segment's size.
+    pub(super) fn resume(directory: &dyn Directory, folder: &str, segment: Segment) -> Result<Self, LogError> {
+        let base = segment.base();
+        let log = directory.open_append(segment.path(), segment.size()).at("open", segment.path())?;
+        let mut active = Self {
+            segment: Arc::new(segment),
+            log: Arc::from(log),
+            offset_index: IndexFile::reset(directory, segment_path(folder, base, "index"))?,
+            time_index: IndexFile::reset(directory, segment_path(folder, base, "timeindex"))?,
+        };
+        active.write_indexes(0)?;
+        Ok(active)
+    }
+
+    /// Writes a checked batch at the end and shows it to readers.
+    pub(super) fn append(&mut self, batch: &[u8], header: &BatchHeader, leader_epoch: i32) -> Result<(), LogError> {
+        let stamp = stamp(header.size, header.base_offset, leader_epoch);
+        self.log
+            .append_vectored(&[IoSlice::new(&stamp), IoSlice::new(&batch[STAMP_LENGTH..])])
+            .at("append to", self.segment.path())?;
+        self.segment.publish(header);
+        self.write_indexes(INDEX_LOT)
+    }
+
+    /// Writes index entries if at least `lot` bytes of them wait.
+    pub(super) fn write_indexes(&mut self, lot: usize) -> Result<(), LogError> {
+        let Self { segment, offset_index, time_index, .. } = self;
+        segment
+            .with_loaded_indexes(|indexes| {
+                offset_index.catch_up(indexes.offsets.as_bytes(), lot)?;
+                time_index.catch_up(indexes.times.as_bytes(), lot)
+            })
+            .unwrap_or(Ok(()))
+    }
+
+    /// Completes the indexes: the segment takes no more appends.
+    pub(super) fn seal(&mut self) -> Result<(), LogError> {
+        self.segment.with_loaded_indexes(Indexes::finish);
+        self.write_indexes(0)
+    }
+}
+
+impl IndexFile {
+    fn reset(directory: &dyn Directory, path: String) -> Result<Self, LogError> {
+        let file = if directory.exists(&path).at("look for", &path)? {
+            // A new file rather than a shorter one: readers may hold a map of the old.
+            directory.remove(&path).at("remove", &path)?;
+            directory.create(&path).at("create", &path)?
+        } else {
+            directory.create(&path).at("create", &path)?
+        };
+        Ok(Self { file, path, written: 0 })
+    }
+
+    fn catch_up(&mut self, entries: &[u8], lot: usize) -> Result<(), LogError> {
+        // A rebuilt index may be shorter than what was written; what is there is then wrong and is found out on use.
+        let waiting = entries.get(self.written..).unwrap_or_default();
+        if waiting.is_empty() || waiting.len() < lot {
+            return Ok(());
+        }
+        self.file.append(waiting).at("append to", &self.path)?;
+        self.written = entries.len();
+        Ok(())
+    }
+}
