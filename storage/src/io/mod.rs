@@ -5,9 +5,13 @@
 //! rooted: every path given to it is relative to its root and uses `/`.
 
 mod aligned;
+mod fault;
+mod memory;
 mod os;
 
 pub(crate) use aligned::aligned_bytes;
+pub use fault::{Fault, FaultDirectory};
+pub use memory::MemoryDirectory;
 pub use os::OsDirectory;
 
 use std::fmt;

@@ -6,9 +6,15 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::StoreError;
-use super::intern::{self, InternTable};
+use crate::io::Directory;
 
+use super::StoreError;
+use super::framed::{FrameReader, FramedFile, Magic};
+use super::intern::{self, InternTable};
+use super::manifest::{FileKind, FramedRecord};
+
+/// The first bytes of a dictionary file.
+pub(crate) const MAGIC: Magic = Magic(*b"CARTDICT");
 /// The longest text that a dictionary takes, in bytes.
 pub const MAX_DICTIONARY_TEXT: usize = 64 * 1024;
 /// The most texts that a dictionary takes: codes are 32-bit and 0 is a missing value.
@@ -126,6 +132,35 @@ impl From<Dictionary> for SharedDictionary {
     fn from(dictionary: Dictionary) -> Self {
         Self { texts: RwLock::new(dictionary.texts) }
     }
+}
+
+/// Reads the committed texts of a dictionary file.
+pub(crate) fn read(directory: &dyn Directory, record: FramedRecord) -> Result<Dictionary, StoreError> {
+    let mut reader = FrameReader::open(directory, FileKind::Dictionary.name(record.file), MAGIC, record)?;
+    let mut texts = Texts::default();
+    while let Some(frame) = reader.next_frame()? {
+        for entry in reader.entries(&frame)? {
+            let expected = texts.ends.len() + 1;
+            let corrupt = |what: String| reader.corrupt(frame.offset(), format!("code {expected}: {what}"));
+            let text = std::str::from_utf8(entry).map_err(|error| corrupt(error.to_string()))?;
+            let code = texts.code_for(text).map_err(|error| corrupt(error.to_string()))?;
+            if code as usize != expected {
+                return Err(corrupt(format!("the same text as code {code}")));
+            }
+        }
+    }
+    Ok(Dictionary { texts })
+}
+
+/// Appends to its file what the dictionary has beyond it.
+pub(crate) fn append_new(dictionary: &SharedDictionary, file: &mut FramedFile) -> Result<(), StoreError> {
+    let committed = file.record().entries as u32;
+    // Copied out, so that loaders don't wait for the disk; new texts are few.
+    let new: Vec<String> = {
+        let texts = dictionary.texts.read().unwrap_or_else(PoisonError::into_inner);
+        (committed..texts.ends.len() as u32).filter_map(|index| texts.get(index + 1)).map(str::to_owned).collect()
+    };
+    file.append(new.iter())
 }
 
 /// The texts one after the other, and a table that finds them.

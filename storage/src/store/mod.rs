@@ -5,18 +5,32 @@
 
 mod batch;
 mod column;
+mod delivery;
 mod dictionary;
 mod error;
+mod framed;
 mod intern;
+mod manifest;
+mod recovery;
+mod rejects;
 mod schema;
+mod sealer;
 mod segment;
 mod snapshot;
+mod sources;
+mod verify;
 mod wire;
+mod writer;
 
 pub use batch::{Batch, ColumnValues, IdentifierException, IdentifierValues};
 pub use column::{ColumnView, Identifier, Identifiers, Integers, Packed};
+pub use delivery::{CommitSummary, Delivery, LogPosition, Reject, Totals};
 pub use dictionary::{Dictionary, MAX_DICTIONARY_TEXT, SharedDictionary};
 pub use error::StoreError;
+pub use rejects::Rejects;
 pub use schema::{ColumnSchema, ColumnType, Schema};
 pub use segment::{ColumnStatistics, DamagedPage, EncodedSegment, Segment};
 pub use snapshot::Snapshot;
+pub use sources::{KnownRange, KnownSource, SourceId, SourceRange};
+pub use verify::{Damage, VerifyReport, verify};
+pub use writer::{StoreWriter, WriterOptions};

@@ -85,6 +85,31 @@ impl Schema {
     }
 }
 
+impl ColumnType {
+    /// The kind and the scale as the store's files hold them.
+    pub(crate) fn to_bytes(self) -> (u8, u8) {
+        match self {
+            Self::Timestamp => (1, 0),
+            Self::Integer => (2, 0),
+            Self::Decimal { scale } => (3, scale),
+            Self::Dictionary => (4, 0),
+            Self::Identifier => (5, 0),
+        }
+    }
+
+    /// Reads what [`Self::to_bytes`] made.
+    pub(crate) fn from_bytes(kind: u8, scale: u8) -> Option<Self> {
+        match (kind, scale) {
+            (1, 0) => Some(Self::Timestamp),
+            (2, 0) => Some(Self::Integer),
+            (3, 0..=MAX_SCALE) => Some(Self::Decimal { scale }),
+            (4, 0) => Some(Self::Dictionary),
+            (5, 0) => Some(Self::Identifier),
+            _ => None,
+        }
+    }
+}
+
 /// The columns with their kinds, for messages.
 impl fmt::Display for Schema {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

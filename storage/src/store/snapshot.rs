@@ -1,8 +1,16 @@
 //! Snapshots: the store as of one commit, for reading.
+//!
+//! A reader takes no lock. It reads the manifest, then maps what the manifest names; segments never change, and of the
+//! append-only files only the committed length is read. If a writer merges segments away in between, the manifest has
+//! changed too and is read again.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 
-use super::{Dictionary, Schema, Segment};
+use crate::io::Directory;
+
+use super::manifest::{FileKind, Manifest, SegmentRecord};
+use super::{Dictionary, KnownSource, LogPosition, Rejects, Schema, Segment, StoreError, Totals, dictionary};
 
 /// The store as of one commit. Cheap to clone; stays readable whatever is written or merged later.
 #[derive(Debug, Clone)]
@@ -11,15 +19,57 @@ pub struct Snapshot {
     segments: Vec<Arc<Segment>>,
     /// One a column; empty for columns that have none.
     dictionaries: Vec<Arc<Dictionary>>,
+    sources: Vec<KnownSource>,
+    positions: Vec<LogPosition>,
+    totals: Totals,
+    generation: u64,
+    /// What it was read from; a snapshot of segments in memory has none.
+    origin: Option<Origin>,
+}
+
+#[derive(Debug, Clone)]
+struct Origin {
+    directory: Arc<dyn Directory>,
+    manifest: Arc<Manifest>,
 }
 
 impl Snapshot {
+    /// Opens the store of a directory at its last commit: maps the segments and reads the dictionaries.
+    ///
+    /// # Errors
+    /// [`StoreError::NoStore`] if there is none; [`StoreError::MissingFile`], [`StoreError::Corrupt`] and
+    /// [`StoreError::UnknownVersion`] for files that are not as the manifest says; I/O errors.
+    pub fn open(directory: Arc<dyn Directory>) -> Result<Self, StoreError> {
+        Self::open_beside(directory, None)
+    }
+
+    /// The store as of its last commit now; what has not changed is shared with this snapshot.
+    ///
+    /// # Errors
+    /// As [`Snapshot::open`].
+    pub fn refresh(&self) -> Result<Self, StoreError> {
+        match &self.origin {
+            Some(origin) => Self::open_beside(Arc::clone(&origin.directory), Some(self)),
+            None => Ok(self.clone()),
+        }
+    }
+
     /// A snapshot of segments in memory; `dictionaries` has one entry a column (empty for columns that need none).
     #[must_use]
     pub fn in_memory(schema: Schema, segments: Vec<Segment>, dictionaries: Vec<Dictionary>) -> Self {
         let mut dictionaries: Vec<Arc<Dictionary>> = dictionaries.into_iter().map(Arc::new).collect();
         dictionaries.resize_with(schema.columns.len(), Arc::default);
-        Self { schema: Arc::new(schema), segments: segments.into_iter().map(Arc::new).collect(), dictionaries }
+        let rows = segments.iter().map(|segment| segment.rows() as u64).sum();
+        Self {
+            schema: Arc::new(schema),
+            segments: segments.into_iter().map(Arc::new).collect(),
+            dictionaries,
+            sources: Vec::new(),
+            positions: Vec::new(),
+            totals: Totals { rows_read: rows, rows_stored: rows, ..Totals::default() },
+            generation: 0,
+            origin: None,
+        }
     }
 
     /// What the columns hold.
@@ -46,6 +96,126 @@ impl Snapshot {
     /// Rows in all segments.
     #[must_use]
     pub fn rows(&self) -> u64 {
-        self.segments.iter().map(|segment| segment.rows() as u64).sum()
+        self.totals.rows_stored
     }
+
+    /// What the store has counted.
+    #[must_use]
+    pub fn totals(&self) -> &Totals {
+        &self.totals
+    }
+
+    /// The next offset to read of each partition that rows came from.
+    #[must_use]
+    pub fn positions(&self) -> &[LogPosition] {
+        &self.positions
+    }
+
+    /// The sources that rows came from, and which bytes of them the store has; ordered by identity.
+    #[must_use]
+    pub fn sources(&self) -> &[KnownSource] {
+        &self.sources
+    }
+
+    /// The number of the commit; another number is another state of the store.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// The lines that were not rows, in the order of their commits.
+    ///
+    /// # Errors
+    /// As [`Snapshot::open`], for the reject file.
+    pub fn rejects(&self) -> Result<Rejects, StoreError> {
+        match &self.origin {
+            Some(origin) => Rejects::open(&*origin.directory, origin.manifest.rejects),
+            None => Ok(Rejects::none()),
+        }
+    }
+
+    fn open_beside(directory: Arc<dyn Directory>, before: Option<&Self>) -> Result<Self, StoreError> {
+        let mut manifest = Manifest::read(&*directory)?.ok_or(StoreError::NoStore)?;
+        loop {
+            let generation = manifest.generation;
+            match Self::of_manifest(&directory, manifest, before) {
+                Err(error @ StoreError::MissingFile { .. }) => {
+                    manifest = Manifest::read(&*directory)?.ok_or(StoreError::NoStore)?;
+                    if manifest.generation == generation {
+                        return Err(error);
+                    }
+                }
+                result => return result,
+            }
+        }
+    }
+
+    fn of_manifest(
+        directory: &Arc<dyn Directory>,
+        manifest: Manifest,
+        before: Option<&Self>,
+    ) -> Result<Self, StoreError> {
+        let segments = manifest
+            .segments
+            .iter()
+            .map(|record| match before.and_then(|before| before.open_segment(record)) {
+                Some(segment) => Ok(segment),
+                None => open_segment(&**directory, record, &manifest.schema).map(Arc::new),
+            })
+            .collect::<Result<_, _>>()?;
+        let mut dictionaries = Vec::new();
+        dictionaries.resize_with(manifest.schema.columns.len(), Arc::default);
+        for (index, column) in manifest.schema.dictionary_columns().enumerate() {
+            let record = manifest.dictionaries[index];
+            let same = before.filter(|before| {
+                before.origin.as_ref().is_some_and(|origin| origin.manifest.dictionaries.get(index) == Some(&record))
+            });
+            dictionaries[column] = match same {
+                Some(before) => Arc::clone(&before.dictionaries[column]),
+                None => Arc::new(dictionary::read(&**directory, record)?),
+            };
+        }
+        Ok(Self {
+            schema: Arc::new(manifest.schema.clone()),
+            segments,
+            dictionaries,
+            sources: manifest.sources.iter().cloned().collect(),
+            positions: manifest.positions.clone(),
+            totals: manifest.totals,
+            generation: manifest.generation,
+            origin: Some(Origin { directory: Arc::clone(directory), manifest: Arc::new(manifest) }),
+        })
+    }
+
+    fn open_segment(&self, record: &SegmentRecord) -> Option<Arc<Segment>> {
+        let records = &self.origin.as_ref()?.manifest.segments;
+        let index = records.iter().position(|known| known == record)?;
+        self.segments.get(index).cloned()
+    }
+}
+
+/// Maps a segment and checks that it is the one that was committed.
+pub(crate) fn open_segment(
+    directory: &dyn Directory,
+    record: &SegmentRecord,
+    schema: &Schema,
+) -> Result<Segment, StoreError> {
+    let name = FileKind::Segment.name(record.file);
+    let data = directory.map(&name).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => StoreError::MissingFile { file: name.clone() },
+        _ => StoreError::io(&name, "mapping")(error),
+    })?;
+    let segment = Segment::open(&name, data, schema)?;
+    let (rows, length) = (segment.rows() as u64, segment.length());
+    if (rows, length, segment.checksum()) != (record.rows, record.length, record.checksum) {
+        let what = format!(
+            "{rows} rows, {length} bytes, checksum {:08x}; the manifest says {}, {}, {:08x}",
+            segment.checksum(),
+            record.rows,
+            record.length,
+            record.checksum
+        );
+        return Err(StoreError::corrupt(&name, 0, what));
+    }
+    Ok(segment)
 }

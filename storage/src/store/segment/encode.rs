@@ -16,35 +16,42 @@ use crate::store::schema::{ColumnType, Schema};
 
 use super::layout::{ALIGNMENT, Encoding, Entry, Front, PAGE, REGIONS, Region, padded};
 use super::packing::{Numbers, Width};
-use super::{identifiers, integers};
+use super::{ColumnStatistics, identifiers, integers};
 
 /// The bytes of one segment file, not yet written.
 #[derive(Debug)]
 pub struct EncodedSegment {
-    front: Vec<u8>,
+    front: Front,
+    front_bytes: Vec<u8>,
     regions: Vec<Numbers>,
-    rows: u64,
-    file_length: u64,
-    checksum: u32,
 }
 
 impl EncodedSegment {
     /// Rows in the segment.
     #[must_use]
     pub fn rows(&self) -> u64 {
-        self.rows
+        self.front.rows
+    }
+
+    /// What will be known of a column without reading its rows.
+    ///
+    /// # Panics
+    /// If the schema has no such column.
+    #[must_use]
+    pub fn statistics(&self, column: usize) -> ColumnStatistics {
+        ColumnStatistics::of(&self.front.entries[column])
     }
 
     /// The file's length in bytes.
     #[must_use]
     pub fn length(&self) -> u64 {
-        self.file_length
+        self.front.file_length
     }
 
     /// The CRC32C of the file's front, which holds the checksums of all the rest: it stands for the whole content.
     #[must_use]
     pub fn checksum(&self) -> u32 {
-        self.checksum
+        self.front.checksum
     }
 
     /// Appends the whole file; the caller syncs.
@@ -60,7 +67,7 @@ impl EncodedSegment {
     /// The whole file in memory, aligned so that a segment can be read from it in place.
     #[must_use]
     pub fn to_bytes(&self) -> Bytes {
-        aligned_bytes(self.file_length as usize, self.parts())
+        aligned_bytes(self.front.file_length as usize, self.parts())
     }
 
     fn parts(&self) -> impl Iterator<Item = &[u8]> {
@@ -69,7 +76,7 @@ impl EncodedSegment {
             let bytes = region.bytes();
             [bytes, &ZEROS[..padded(bytes.len() as u64) as usize - bytes.len()]]
         });
-        std::iter::once(&self.front[..]).chain(regions).filter(|part| !part.is_empty())
+        std::iter::once(&self.front_bytes[..]).chain(regions).filter(|part| !part.is_empty())
     }
 }
 
@@ -84,14 +91,9 @@ pub(super) fn encode(schema: &Schema, batches: &[Batch], threads: usize) -> Resu
     });
     let pages = columns.iter().flat_map(|column| column.pages.iter().copied()).collect();
     let mut front = Front::lay_out(rows as u64, columns.iter().map(|column| column.entry).collect(), pages);
-    let bytes = front.encode();
-    Ok(EncodedSegment {
-        front: bytes,
-        regions: columns.iter_mut().flat_map(|column| std::mem::take(&mut column.regions)).collect(),
-        rows: front.rows,
-        file_length: front.file_length,
-        checksum: front.checksum,
-    })
+    let front_bytes = front.encode();
+    let regions = columns.iter_mut().flat_map(|column| std::mem::take(&mut column.regions)).collect();
+    Ok(EncodedSegment { front, front_bytes, regions })
 }
 
 struct EncodedColumn {

@@ -223,7 +223,7 @@ impl Front {
 
 impl Entry {
     fn encode(&self, place: &mut [u8]) {
-        (place[KIND_AT], place[SCALE_AT]) = kind_bytes(self.kind);
+        (place[KIND_AT], place[SCALE_AT]) = self.kind.to_bytes();
         place[ENCODING_AT] =
             ENCODINGS.iter().find(|(encoding, _)| *encoding == self.encoding).map_or(0, |&(_, byte)| byte);
         place[WIDTH_AT] = self.width.bytes() as u8;
@@ -239,7 +239,7 @@ impl Entry {
     }
 
     fn decode(place: &[u8]) -> Result<Self, String> {
-        let kind = kind_of(place[KIND_AT], place[SCALE_AT])
+        let kind = ColumnType::from_bytes(place[KIND_AT], place[SCALE_AT])
             .ok_or_else(|| format!("unknown kind {} with scale {}", place[KIND_AT], place[SCALE_AT]))?;
         let encoding = ENCODINGS
             .iter()
@@ -320,27 +320,6 @@ fn front_length(columns: u64, pages: u64) -> u64 {
 /// The CRC32C of the front without its own four bytes.
 fn checksum(front: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(&front[..CHECKSUM_AT]), &front[HEADER_LENGTH..])
-}
-
-fn kind_bytes(kind: ColumnType) -> (u8, u8) {
-    match kind {
-        ColumnType::Timestamp => (1, 0),
-        ColumnType::Integer => (2, 0),
-        ColumnType::Decimal { scale } => (3, scale),
-        ColumnType::Dictionary => (4, 0),
-        ColumnType::Identifier => (5, 0),
-    }
-}
-
-fn kind_of(kind: u8, scale: u8) -> Option<ColumnType> {
-    match (kind, scale) {
-        (1, 0) => Some(ColumnType::Timestamp),
-        (2, 0) => Some(ColumnType::Integer),
-        (3, 0..=18) => Some(ColumnType::Decimal { scale }),
-        (4, 0) => Some(ColumnType::Dictionary),
-        (5, 0) => Some(ColumnType::Identifier),
-        _ => None,
-    }
 }
 
 fn put_u32(bytes: &mut [u8], at: usize, value: u32) {

@@ -74,6 +74,17 @@ pub enum ColumnStatistics {
     },
 }
 
+impl ColumnStatistics {
+    fn of(entry: &Entry) -> Self {
+        let Entry { encoding, min, max, missing, distinct, .. } = *entry;
+        match encoding {
+            Encoding::Frame | Encoding::LocalDictionary => Self::Integers { min, max },
+            Encoding::Codes => Self::Codes { smallest: min as u32, largest: max as u32, missing },
+            Encoding::Identifiers => Self::Identifiers { distinct, missing },
+        }
+    }
+}
+
 impl Segment {
     /// Encodes batches, one after the other, into the bytes of a segment file, on up to `threads` threads.
     ///
@@ -154,12 +165,7 @@ impl Segment {
     /// If the schema has no such column.
     #[must_use]
     pub fn statistics(&self, column: usize) -> ColumnStatistics {
-        let Entry { encoding, min, max, missing, distinct, .. } = self.front.entries[column];
-        match encoding {
-            Encoding::Frame | Encoding::LocalDictionary => ColumnStatistics::Integers { min, max },
-            Encoding::Codes => ColumnStatistics::Codes { smallest: min as u32, largest: max as u32, missing },
-            Encoding::Identifiers => ColumnStatistics::Identifiers { distinct, missing },
-        }
+        ColumnStatistics::of(&self.front.entries[column])
     }
 
     /// A column's values, in place. Costs nothing a row.

@@ -1,0 +1,365 @@
+//! The manifest: the one small file whose replacement is a commit.
+//!
+//! Invariants, checked before writing and after reading:
+//! - rows read = stored + rejected + duplicate;
+//! - the segments hold as many rows as are stored, the reject file as many entries as are rejected;
+//! - each file number is used once and is below the next one; each partition has one position;
+//! - the known ranges of each source are ascending, disjoint and merged.
+
+use std::collections::BTreeSet;
+use std::io::ErrorKind;
+
+use crate::io::Directory;
+
+use super::schema::{ColumnSchema, ColumnType, Schema};
+use super::sources::{KnownRange, KnownSource, KnownSources};
+use super::wire::{Put, Take, TakeError, u32_at, u64_at};
+use super::{LogPosition, StoreError, Totals};
+
+/// The committed manifest.
+pub(crate) const NAME: &str = "manifest";
+/// The next one, until it takes the committed one's place.
+pub(crate) const NEW_NAME: &str = "manifest.new";
+
+const MAGIC: [u8; 8] = *b"CARTMANI";
+const VERSION: u32 = 1;
+const LENGTH_AT: usize = 12;
+const CHECKSUM_AT: usize = 20;
+const HEADER_LENGTH: usize = 24;
+/// The longest manifest that is read: far beyond any real one.
+const MAX_LENGTH: u64 = 1 << 30;
+
+/// Everything that one commit holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Manifest {
+    /// The number of the commit.
+    pub(crate) generation: u64,
+    pub(crate) totals: Totals,
+    /// The number of the next file to be created.
+    pub(crate) next_file: u64,
+    pub(crate) schema: Schema,
+    /// In the order of their commits.
+    pub(crate) segments: Vec<SegmentRecord>,
+    /// One a dictionary column, in the schema's order.
+    pub(crate) dictionaries: Vec<FramedRecord>,
+    pub(crate) rejects: FramedRecord,
+    pub(crate) positions: Vec<LogPosition>,
+    pub(crate) sources: KnownSources,
+}
+
+/// A segment's file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SegmentRecord {
+    pub(crate) file: u64,
+    pub(crate) rows: u64,
+    /// The file's length in bytes.
+    pub(crate) length: u64,
+    /// The CRC32C of the file's front, and thereby of its content.
+    pub(crate) checksum: u32,
+}
+
+/// The committed part of an append-only file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FramedRecord {
+    pub(crate) file: u64,
+    /// Committed bytes, the file's header included.
+    pub(crate) length: u64,
+    pub(crate) entries: u64,
+}
+
+/// The kinds of numbered files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FileKind {
+    Segment,
+    Dictionary,
+    Rejects,
+}
+
+impl FileKind {
+    const ALL: [(Self, &'static str); 3] =
+        [(Self::Segment, "segment-"), (Self::Dictionary, "dictionary-"), (Self::Rejects, "rejects-")];
+
+    /// The file's name.
+    pub(crate) fn name(self, number: u64) -> String {
+        let prefix = Self::ALL.iter().find(|(kind, _)| *kind == self).map_or("", |(_, prefix)| prefix);
+        format!("{prefix}{number:08}")
+    }
+
+    /// Whether a name is one of ours, and of which kind.
+    pub(crate) fn of_name(name: &str) -> Option<(Self, u64)> {
+        Self::ALL.iter().find_map(|&(kind, prefix)| {
+            let number = name.strip_prefix(prefix)?.parse().ok()?;
+            (kind.name(number) == name).then_some((kind, number))
+        })
+    }
+}
+
+impl Manifest {
+    /// The names of all files that this commit needs.
+    pub(crate) fn files(&self) -> BTreeSet<String> {
+        let segments = self.segments.iter().map(|segment| FileKind::Segment.name(segment.file));
+        let dictionaries = self.dictionaries.iter().map(|record| FileKind::Dictionary.name(record.file));
+        segments.chain(dictionaries).chain([FileKind::Rejects.name(self.rejects.file)]).collect()
+    }
+
+    /// Checks the invariants; the error is the broken one, with its numbers.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let Totals { rows_read, rows_stored, rows_rejected, rows_duplicate } = self.totals;
+        if !self.totals.is_balanced() {
+            return Err(format!(
+                "{rows_read} rows read are not {rows_stored} stored + {rows_rejected} rejected + {rows_duplicate} duplicate"
+            ));
+        }
+        let in_segments = self.segments.iter().try_fold(0_u64, |sum, segment| sum.checked_add(segment.rows));
+        if in_segments != Some(rows_stored) {
+            return Err(format!("the segments hold {in_segments:?} rows, {rows_stored} are stored"));
+        }
+        if self.rejects.entries != rows_rejected {
+            return Err(format!("the reject file holds {} lines, {rows_rejected} are rejected", self.rejects.entries));
+        }
+        let dictionaries = self.schema.dictionary_columns().count();
+        if self.dictionaries.len() != dictionaries {
+            return Err(format!("{} dictionaries for {dictionaries} columns", self.dictionaries.len()));
+        }
+        let numbers: Vec<u64> = self.segments.iter().map(|segment| segment.file).collect();
+        let numbers = numbers.into_iter().chain(self.dictionaries.iter().map(|record| record.file));
+        let mut seen = BTreeSet::new();
+        for number in numbers.chain([self.rejects.file]) {
+            if number >= self.next_file || !seen.insert(number) {
+                return Err(format!("file number {number} is used twice or not below the next, {}", self.next_file));
+            }
+        }
+        let mut partitions = BTreeSet::new();
+        if let Some(twice) = self.positions.iter().find(|at| !partitions.insert((&at.topic, at.partition))) {
+            return Err(format!("two positions of topic {:?} partition {}", twice.topic, twice.partition));
+        }
+        match self.sources.iter().find(|source| !source.is_sound()) {
+            Some(source) => Err(format!("the ranges of source {} overlap or touch: {:?}", source.id, source.ranges)),
+            None => self.schema.validate().map_err(|error| error.to_string()),
+        }
+    }
+
+    /// The committed manifest, or `None` where there is no store.
+    pub(crate) fn read(directory: &dyn Directory) -> Result<Option<Self>, StoreError> {
+        let file = match directory.open_read(NAME) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(StoreError::io(NAME, "opening")(error)),
+        };
+        let length = file.length().map_err(StoreError::io(NAME, "measuring"))?;
+        if length > MAX_LENGTH {
+            return Err(StoreError::corrupt(NAME, 0, format!("{length} bytes, no manifest is that long")));
+        }
+        let mut bytes = vec![0; length as usize];
+        file.read_exact_at(&mut bytes, 0).map_err(StoreError::io(NAME, "reading"))?;
+        Self::decode(&bytes).map(Some)
+    }
+
+    /// Makes this the committed manifest. The one place that knows the order of a commit.
+    ///
+    /// All data files are written and synced by now. Their names are made durable before the manifest that needs them
+    /// takes its name; the commit is the rename, and it is durable when the folder is synced again.
+    pub(crate) fn replace(&self, directory: &dyn Directory) -> Result<(), StoreError> {
+        self.check().map_err(|what| StoreError::Invariant { what })?;
+        let file = directory.create(NEW_NAME).map_err(StoreError::io(NEW_NAME, "creating"))?;
+        file.append(&self.encode()).map_err(StoreError::io(NEW_NAME, "writing"))?;
+        file.sync().map_err(StoreError::io(NEW_NAME, "syncing"))?;
+        directory.sync_directory("").map_err(StoreError::io("", "syncing the folder"))?;
+        directory.rename(NEW_NAME, NAME).map_err(StoreError::io(NEW_NAME, "renaming"))?;
+        directory.sync_directory("").map_err(StoreError::io("", "syncing the folder"))
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let mut bytes = vec![0; HEADER_LENGTH];
+        bytes.put_u64(self.generation);
+        let Totals { rows_read, rows_stored, rows_rejected, rows_duplicate } = self.totals;
+        for total in [rows_read, rows_stored, rows_rejected, rows_duplicate] {
+            bytes.put_u64(total);
+        }
+        bytes.put_u64(self.next_file);
+        bytes.put_u32(self.schema.columns.len() as u32);
+        for column in &self.schema.columns {
+            let (kind, scale) = column.kind.to_bytes();
+            bytes.put(&[kind, scale]);
+            bytes.put_counted(column.name.as_bytes());
+        }
+        bytes.put_u32(self.segments.len() as u32);
+        for segment in &self.segments {
+            bytes.put_u64(segment.file);
+            bytes.put_u64(segment.rows);
+            bytes.put_u64(segment.length);
+            bytes.put_u32(segment.checksum);
+        }
+        bytes.put_u32(self.dictionaries.len() as u32);
+        for record in self.dictionaries.iter().chain([&self.rejects]) {
+            bytes.put_u64(record.file);
+            bytes.put_u64(record.length);
+            bytes.put_u64(record.entries);
+        }
+        bytes.put_u32(self.positions.len() as u32);
+        for position in &self.positions {
+            bytes.put_counted(position.topic.as_bytes());
+            bytes.put(&[u8::from(position.topic_id.is_some())]);
+            bytes.put(&position.topic_id.unwrap_or_default());
+            bytes.put_u32(position.partition as u32);
+            bytes.put_u64(position.next_offset as u64);
+        }
+        bytes.put_u32(self.sources.iter().len() as u32);
+        for source in self.sources.iter() {
+            bytes.put_counted(source.id.as_str().as_bytes());
+            bytes.put_counted(source.name.as_bytes());
+            bytes.put_u32(source.ranges.len() as u32);
+            for known in &source.ranges {
+                bytes.put_u64(known.range.start);
+                bytes.put_u64(known.range.end);
+                bytes.put_u32(known.crc32c);
+            }
+        }
+        let body_length = (bytes.len() - HEADER_LENGTH) as u64;
+        bytes[..MAGIC.len()].copy_from_slice(&MAGIC);
+        bytes[MAGIC.len()..LENGTH_AT].copy_from_slice(&VERSION.to_le_bytes());
+        bytes[LENGTH_AT..CHECKSUM_AT].copy_from_slice(&body_length.to_le_bytes());
+        let checksum = checksum(&bytes);
+        bytes[CHECKSUM_AT..HEADER_LENGTH].copy_from_slice(&checksum.to_le_bytes());
+        bytes
+    }
+
+    /// Checks in the order magic, version, length, checksum, content.
+    fn decode(bytes: &[u8]) -> Result<Self, StoreError> {
+        let corrupt = |offset: usize, what: String| StoreError::corrupt(NAME, offset as u64, what);
+        if bytes.len() < HEADER_LENGTH {
+            return Err(corrupt(bytes.len(), format!("the file ends inside its {HEADER_LENGTH}-byte header")));
+        }
+        if bytes[..MAGIC.len()] != MAGIC {
+            return Err(corrupt(0, format!("magic is {:?}, expected {MAGIC:?}", &bytes[..MAGIC.len()])));
+        }
+        let version = u32_at(bytes, MAGIC.len());
+        if version != VERSION {
+            return Err(StoreError::UnknownVersion { file: NAME.to_owned(), got: version, expected: VERSION });
+        }
+        let body_length = u64_at(bytes, LENGTH_AT);
+        if body_length != (bytes.len() - HEADER_LENGTH) as u64 {
+            let got = bytes.len() - HEADER_LENGTH;
+            return Err(corrupt(LENGTH_AT, format!("{got} bytes behind the header, expected {body_length}")));
+        }
+        let (got, expected) = (checksum(bytes), u32_at(bytes, CHECKSUM_AT));
+        if got != expected {
+            return Err(corrupt(0, format!("CRC32C is {got:08x}, expected {expected:08x}")));
+        }
+        let manifest = Self::decode_body(&bytes[HEADER_LENGTH..])
+            .map_err(|error| corrupt(HEADER_LENGTH + error.at, error.what))?;
+        manifest.check().map_err(|what| corrupt(HEADER_LENGTH, what))?;
+        Ok(manifest)
+    }
+
+    fn decode_body(body: &[u8]) -> Result<Self, TakeError> {
+        let mut take = Take::new(body);
+        let generation = take.u64()?;
+        let totals = Totals {
+            rows_read: take.u64()?,
+            rows_stored: take.u64()?,
+            rows_rejected: take.u64()?,
+            rows_duplicate: take.u64()?,
+        };
+        let next_file = take.u64()?;
+        let columns = take.list(|take| {
+            let (kind, scale) = (take.u8()?, take.u8()?);
+            let kind = ColumnType::from_bytes(kind, scale)
+                .ok_or_else(|| take.error(format!("unknown kind {kind} with scale {scale}")))?;
+            Ok(ColumnSchema { name: take.text()?.to_owned(), kind })
+        })?;
+        let segments = take.list(|take| {
+            Ok(SegmentRecord { file: take.u64()?, rows: take.u64()?, length: take.u64()?, checksum: take.u32()? })
+        })?;
+        let framed =
+            |take: &mut Take<'_>| Ok(FramedRecord { file: take.u64()?, length: take.u64()?, entries: take.u64()? });
+        let dictionaries = take.list(framed)?;
+        let rejects = framed(&mut take)?;
+        let positions = take.list(|take| {
+            let topic = take.text()?.to_owned();
+            let has_id = take.u8()? != 0;
+            let mut id = [0; 16];
+            id.copy_from_slice(take.take(16)?);
+            let (partition, next_offset) = (take.u32()? as i32, take.u64()? as i64);
+            Ok(LogPosition { topic, topic_id: has_id.then_some(id), partition, next_offset })
+        })?;
+        let sources = take.list(|take| {
+            let (id, name) = (take.text()?.into(), take.text()?.to_owned());
+            let ranges = take.list(|take| Ok(KnownRange { range: take.u64()?..take.u64()?, crc32c: take.u32()? }))?;
+            Ok(KnownSource { id, name, ranges })
+        })?;
+        take.end()?;
+        let sources = KnownSources::new(sources);
+        let schema = Schema { columns };
+        Ok(Self { generation, totals, next_file, schema, segments, dictionaries, rejects, positions, sources })
+    }
+}
+
+/// The CRC32C of the whole file without its own four bytes.
+fn checksum(bytes: &[u8]) -> u32 {
+    crc32c::crc32c_append(crc32c::crc32c(&bytes[..CHECKSUM_AT]), &bytes[HEADER_LENGTH..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Manifest {
+        let column = |name: &str, kind| ColumnSchema { name: name.to_owned(), kind };
+        let ranges = vec![KnownRange { range: 5..90, crc32c: 7 }, KnownRange { range: 100..120, crc32c: 8 }];
+        Manifest {
+            generation: 3,
+            totals: Totals { rows_read: 16, rows_stored: 10, rows_rejected: 2, rows_duplicate: 4 },
+            next_file: 9,
+            schema: Schema {
+                columns: vec![column("a", ColumnType::Decimal { scale: 4 }), column("b", ColumnType::Dictionary)],
+            },
+            segments: vec![
+                SegmentRecord { file: 3, rows: 6, length: 640, checksum: 1 },
+                SegmentRecord { file: 4, rows: 4, length: 320, checksum: 2 },
+            ],
+            dictionaries: vec![FramedRecord { file: 1, length: 100, entries: 5 }],
+            rejects: FramedRecord { file: 2, length: 200, entries: 2 },
+            positions: vec![
+                LogPosition { topic: "t".into(), topic_id: Some([9; 16]), partition: 0, next_offset: 77 },
+                LogPosition { topic: "t".into(), topic_id: None, partition: 1, next_offset: 0 },
+            ],
+            sources: KnownSources::new([KnownSource { id: "0123".into(), name: "a.csv".into(), ranges }]),
+        }
+    }
+
+    #[test]
+    fn roundtrip() {
+        assert_eq!(Manifest::decode(&sample().encode()).unwrap(), sample());
+    }
+
+    #[test]
+    fn detects_every_flipped_bit_and_every_cut() {
+        let bytes = sample().encode();
+        for position in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[position] ^= 1 << (position % 8);
+            assert!(Manifest::decode(&damaged).is_err(), "byte {position}");
+            assert!(Manifest::decode(&bytes[..position]).is_err(), "cut at {position}");
+        }
+    }
+
+    #[test]
+    fn refuses_to_commit_totals_that_do_not_add_up() {
+        let directory = crate::io::MemoryDirectory::new();
+        let mut manifest = sample();
+        manifest.totals.rows_read += 1;
+        let error = manifest.replace(&directory).unwrap_err();
+        assert!(matches!(error, StoreError::Invariant { .. }), "{error}");
+        assert!(directory.list("").unwrap().is_empty());
+    }
+
+    #[test]
+    fn knows_its_own_names_only() {
+        assert_eq!(FileKind::of_name("segment-00000012"), Some((FileKind::Segment, 12)));
+        assert_eq!(FileKind::of_name(&FileKind::Rejects.name(123_456_789)), Some((FileKind::Rejects, 123_456_789)));
+        for other in ["segment-12", "segment-", "manifest", "notes.txt", "segment-00000012.bak"] {
+            assert_eq!(FileKind::of_name(other), None);
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Bringing a store back to its last commit, before anything is written to it.
+//!
+//! What a writer that was cut off may have left: files that no manifest names, and bytes behind the committed lengths
+//! of the dictionaries and the reject file. Both go. Everything committed is looked at first; if any of it is absent
+//! or damaged, the store is left as it is and the error says what is wrong.
+
+use std::sync::Arc;
+
+use crate::io::Directory;
+
+use super::dictionary::{self, SharedDictionary};
+use super::framed::{FrameReader, FramedFile};
+use super::manifest::{self, FileKind, Manifest};
+use super::rejects;
+use super::sealer::Sealer;
+use super::sources::KnownSources;
+use super::{Schema, StoreError, Totals};
+
+/// A file of a store that was never committed holds at most this: the header of an empty one.
+const EMPTY_FILE: u64 = 16;
+
+/// Opens the store for the writer that holds its lock, or creates it.
+pub(crate) fn recover(directory: Arc<dyn Directory>, schema: &Schema, threads: usize) -> Result<Sealer, StoreError> {
+    let Some(manifest) = Manifest::read(&*directory)? else {
+        return create(directory, schema, threads);
+    };
+    if manifest.schema != *schema {
+        return Err(StoreError::SchemaMismatch { got: manifest.schema.to_string(), expected: schema.to_string() });
+    }
+    for segment in &manifest.segments {
+        check_segment_file(&*directory, &FileKind::Segment.name(segment.file), segment.length)?;
+    }
+    let mut dictionaries: Vec<Arc<SharedDictionary>> = Vec::new();
+    dictionaries.resize_with(schema.columns.len(), Arc::default);
+    for (column, &record) in schema.dictionary_columns().zip(&manifest.dictionaries) {
+        dictionaries[column] = Arc::new(dictionary::read(&*directory, record)?.into());
+    }
+    let name = FileKind::Rejects.name(manifest.rejects.file);
+    FrameReader::open(&*directory, name.clone(), rejects::MAGIC, manifest.rejects)?;
+
+    remove_leftovers(&*directory, Some(&manifest))?;
+    let dictionary_files = manifest
+        .dictionaries
+        .iter()
+        .map(|&record| FramedFile::open(&*directory, FileKind::Dictionary.name(record.file), record))
+        .collect::<Result<_, _>>()?;
+    let rejects_file = FramedFile::open(&*directory, name, manifest.rejects)?;
+    Ok(Sealer { directory, manifest, dictionaries, dictionary_files, rejects_file, threads })
+}
+
+/// Creates an empty store: its append-only files, and the manifest that names them.
+fn create(directory: Arc<dyn Directory>, schema: &Schema, threads: usize) -> Result<Sealer, StoreError> {
+    // A first creation that was cut off leaves nothing but empty files. Anything longer belongs to a store whose
+    // manifest got lost, and is not ours to remove.
+    for name in names(&*directory)? {
+        if FileKind::of_name(&name).is_some() {
+            let length = directory.length(&name).map_err(StoreError::io(&name, "measuring"))?;
+            if length > EMPTY_FILE {
+                return Err(StoreError::MissingManifest { file: name });
+            }
+        }
+    }
+    remove_leftovers(&*directory, None)?;
+    let mut number = 0;
+    let mut create = |kind: FileKind, magic| {
+        number += 1;
+        FramedFile::create(&*directory, kind.name(number), magic, number)
+    };
+    let dictionary_files = schema
+        .dictionary_columns()
+        .map(|_| create(FileKind::Dictionary, dictionary::MAGIC))
+        .collect::<Result<Vec<_>, _>>()?;
+    let rejects_file = create(FileKind::Rejects, rejects::MAGIC)?;
+    let manifest = Manifest {
+        generation: 1,
+        totals: Totals::default(),
+        next_file: number + 1,
+        schema: schema.clone(),
+        segments: Vec::new(),
+        dictionaries: dictionary_files.iter().map(FramedFile::record).collect(),
+        rejects: rejects_file.record(),
+        positions: Vec::new(),
+        sources: KnownSources::default(),
+    };
+    manifest.replace(&*directory)?;
+    let mut dictionaries = Vec::new();
+    dictionaries.resize_with(schema.columns.len(), Arc::default);
+    Ok(Sealer { directory, manifest, dictionaries, dictionary_files, rejects_file, threads })
+}
+
+/// Removes our files that the manifest doesn't name, and a manifest that was not finished. Other files stay.
+fn remove_leftovers(directory: &dyn Directory, manifest: Option<&Manifest>) -> Result<(), StoreError> {
+    let needed = manifest.map(Manifest::files).unwrap_or_default();
+    for name in names(directory)? {
+        let is_ours = name == manifest::NEW_NAME || FileKind::of_name(&name).is_some();
+        if is_ours && !needed.contains(&name) {
+            tracing::info!(file = name, "removing what a load that was cut off has left");
+            directory.remove(&name).map_err(StoreError::io(&name, "removing"))?;
+        }
+    }
+    Ok(())
+}
+
+fn names(directory: &dyn Directory) -> Result<Vec<String>, StoreError> {
+    directory.list("").map_err(StoreError::io("", "listing the folder"))
+}
+
+fn check_segment_file(directory: &dyn Directory, name: &str, expected: u64) -> Result<(), StoreError> {
+    if !directory.exists(name).map_err(StoreError::io(name, "looking for it"))? {
+        return Err(StoreError::MissingFile { file: name.to_owned() });
+    }
+    let length = directory.length(name).map_err(StoreError::io(name, "measuring"))?;
+    if length == expected {
+        Ok(())
+    } else {
+        Err(StoreError::corrupt(
+            name,
+            length.min(expected),
+            format!("the file has {length} bytes, expected {expected}"),
+        ))
+    }
+}

@@ -1,0 +1,123 @@
+//! The sealer: turns what has been appended into committed segments, beside those who append.
+//!
+//! It takes cuts of the append stream in their order, each of them whole, and makes one commit of each: encode and
+//! write the segment, append new dictionary texts and rejects, sync all of it, then replace the manifest. It is the
+//! only one that writes to the store's files, so that it needs no lock while it does.
+
+use std::sync::Arc;
+
+use crate::io::Directory;
+
+use super::dictionary::{self, SharedDictionary};
+use super::framed::FramedFile;
+use super::manifest::{FileKind, Manifest, SegmentRecord};
+use super::sources::SourceRange;
+use super::{Batch, ColumnStatistics, CommitSummary, LogPosition, Reject, Segment, StoreError, Totals};
+
+/// A piece of the append stream that is committed whole.
+#[derive(Debug, Default)]
+pub(crate) struct Cut {
+    pub(crate) batches: Vec<Batch>,
+    pub(crate) rejects: Vec<Reject>,
+    pub(crate) totals: Totals,
+    pub(crate) positions: Vec<LogPosition>,
+    pub(crate) ranges: Vec<SourceRange>,
+    /// Bytes of memory that all this takes.
+    pub(crate) memory: usize,
+}
+
+impl Cut {
+    /// Whether there is anything to commit.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.totals.rows_read == 0 && self.positions.is_empty() && self.ranges.is_empty()
+    }
+}
+
+/// Sets the next offset of a partition, replacing an earlier one.
+pub(crate) fn set_position(positions: &mut Vec<LogPosition>, position: LogPosition) {
+    let same = |known: &&mut LogPosition| known.topic == position.topic && known.partition == position.partition;
+    match positions.iter_mut().find(same) {
+        Some(known) => {
+            let topic_id = position.topic_id.or(known.topic_id);
+            *known = LogPosition { topic_id, ..position };
+        }
+        None => positions.push(position),
+    }
+}
+
+/// The files of the store as of the last commit, and the hand that writes them.
+#[derive(Debug)]
+pub(crate) struct Sealer {
+    pub(crate) directory: Arc<dyn Directory>,
+    pub(crate) manifest: Manifest,
+    /// One a column of the schema; those without a dictionary are not used.
+    pub(crate) dictionaries: Vec<Arc<SharedDictionary>>,
+    /// One a dictionary column, in the schema's order.
+    pub(crate) dictionary_files: Vec<FramedFile>,
+    pub(crate) rejects_file: FramedFile,
+    pub(crate) threads: usize,
+}
+
+impl Sealer {
+    /// The last commit.
+    pub(crate) fn summary(&self) -> CommitSummary {
+        CommitSummary {
+            generation: self.manifest.generation,
+            totals: self.manifest.totals,
+            segments: self.manifest.segments.len(),
+        }
+    }
+
+    /// Commits a cut. After an error nothing more may be written: the disk's state is unknown until it is read again.
+    pub(crate) fn seal(&mut self, cut: Cut) -> Result<CommitSummary, StoreError> {
+        let mut next = self.manifest.clone();
+        next.generation += 1;
+        next.totals = next.totals.plus(cut.totals);
+        for position in cut.positions {
+            set_position(&mut next.positions, position);
+        }
+        for range in &cut.ranges {
+            next.sources.add(range)?;
+        }
+        if cut.totals.rows_stored > 0 {
+            let record = self.write_segment(cut.batches, next.next_file)?;
+            next.next_file += 1;
+            next.segments.push(record);
+        }
+        self.append_dictionaries()?;
+        next.dictionaries = self.dictionary_files.iter().map(FramedFile::record).collect();
+        self.rejects_file.append(cut.rejects.iter().map(Reject::encode))?;
+        next.rejects = self.rejects_file.record();
+        next.replace(&*self.directory)?;
+        self.manifest = next;
+        Ok(self.summary())
+    }
+
+    /// Encodes the batches, gives their memory back, and writes the file.
+    fn write_segment(&self, batches: Vec<Batch>, number: u64) -> Result<SegmentRecord, StoreError> {
+        let segment = Segment::encode(&self.manifest.schema, &batches, self.threads)?;
+        drop(batches);
+        for (column, dictionary) in self.dictionaries.iter().enumerate() {
+            if let ColumnStatistics::Codes { largest, .. } = segment.statistics(column)
+                && largest as usize > dictionary.len()
+            {
+                let name = &self.manifest.schema.columns[column].name;
+                let reason = format!("column {name:?} has code {largest}, its dictionary {} texts", dictionary.len());
+                return Err(StoreError::InvalidBatch { reason });
+            }
+        }
+        let name = FileKind::Segment.name(number);
+        let file = self.directory.create(&name).map_err(StoreError::io(&name, "creating"))?;
+        segment.write_to(&*file).map_err(StoreError::io(&name, "writing"))?;
+        file.sync().map_err(StoreError::io(&name, "syncing"))?;
+        Ok(SegmentRecord { file: number, rows: segment.rows(), length: segment.length(), checksum: segment.checksum() })
+    }
+
+    /// Appends the texts that came since the last commit: at least those that the cut's codes stand for.
+    fn append_dictionaries(&mut self) -> Result<(), StoreError> {
+        for (column, file) in self.manifest.schema.dictionary_columns().zip(&mut self.dictionary_files) {
+            dictionary::append_new(&self.dictionaries[column], file)?;
+        }
+        Ok(())
+    }
+}
