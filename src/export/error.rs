@@ -77,15 +77,31 @@ pub enum ExportError {
         /// What events have there.
         expected: String,
     },
-    /// A segment's code names no entry of its dictionary.
-    #[error("column {column}: code {code} is beyond the dictionary's {entries} entries; run `cartlog verify`")]
+    /// A segment's code stands for nothing.
+    #[error("column {column}: code {code} is beyond the {entries} values that there are; run `cartlog verify`")]
     Code {
         /// The column's name.
         column: &'static str,
         /// The code.
         code: u64,
-        /// How many entries the dictionary has.
+        /// How many values there are.
         entries: u64,
+    },
+    /// More text than an Arrow array can address.
+    #[error("column {column}: its texts take {bytes} bytes, more than the 2 GiB that one Arrow array holds")]
+    TooMuchText {
+        /// The column's name.
+        column: &'static str,
+        /// The bytes of all its distinct texts.
+        bytes: u64,
+    },
+    /// The folder holds partitions of an earlier export, which the new ones would mix with.
+    #[error("{path} holds partitions already ({found}); name another folder, or remove them first")]
+    PartitionsExist {
+        /// The folder.
+        path: PathBuf,
+        /// One of the partitions.
+        found: String,
     },
     /// The Arrow library refused.
     #[error("Arrow: {0}")]

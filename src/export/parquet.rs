@@ -7,6 +7,8 @@
 //! The columns of a row group are encoded by all threads of the current pool, one column a task, batch by batch;
 //! only encoded pages of the row group are kept in memory.
 
+use std::io;
+use std::mem;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
@@ -21,7 +23,7 @@ use rayon::prelude::*;
 
 use super::arrow::plain_schema;
 use super::csv::check_printable;
-use super::{Compression, ExportError, Format, Sink, TableWriter, WriteOptions, check_schema};
+use super::{Compression, ExportError, Format, Sink, Stream, TableWriter, WriteOptions, check_schema};
 
 /// The `parquet` format.
 #[derive(Debug)]
@@ -94,7 +96,11 @@ impl TableWriter for ParquetWriter<'_> {
 
     fn finish(mut self: Box<Self>) -> Result<(), ExportError> {
         self.close_row_group()?;
-        self.file.into_inner()?.complete()
+        self.file.finish()?;
+        // The library's own `into_inner` writes what is left and turns an I/O error into its text; everything is
+        // written and flushed here, so that the sink can be taken out as it is.
+        let nowhere: Box<dyn Sink> = Box::new(Stream(io::sink()));
+        mem::replace(self.file.inner_mut(), nowhere).complete()
     }
 }
 
@@ -118,7 +124,7 @@ impl ParquetWriter<'_> {
         if self.open_rows == 0 {
             return Ok(());
         }
-        let writers = std::mem::take(&mut self.open);
+        let writers = mem::take(&mut self.open);
         self.open_rows = 0;
         let chunks = writers.into_par_iter().map(ArrowColumnWriter::close).collect::<Result<Vec<_>, _>>()?;
         let mut row_group = self.file.next_row_group()?;

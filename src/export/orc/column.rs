@@ -137,7 +137,7 @@ pub(super) fn encode_column(
     pieces: &[&ArrayRef],
     compression: Compression,
 ) -> Result<EncodedColumn, ExportError> {
-    let rows = pieces.iter().map(|piece| piece.len()).sum();
+    let rows = pieces.iter().map(arrow_array::Array::len).sum();
     let presence = presence(pieces, rows);
     let groups = groups(rows, presence.as_deref());
     let (encoding, mut streams, ranges) = match column_type {
@@ -374,7 +374,7 @@ fn byte_lengths(texts: &[&[u8]]) -> Vec<i64> {
 /// Each row group's statistics, comparing every entry once a group however often it occurs there.
 fn dictionary_ranges(entries: &[&[u8]], codes: &[u32], groups: &[Group]) -> Vec<Option<statistics::Range>> {
     let mut last_seen = vec![usize::MAX; entries.len()];
-    let mut range = |(index, group): (usize, &Group)| {
+    let range = |(index, group): (usize, &Group)| {
         let codes = &codes[group.values.clone()];
         let bytes = codes.iter().map(|&code| entries[code as usize].len()).sum();
         let distinct = codes.iter().filter_map(|&code| {
@@ -383,7 +383,7 @@ fn dictionary_ranges(entries: &[&[u8]], codes: &[u32], groups: &[Group]) -> Vec<
         });
         text_range(distinct, bytes)
     };
-    groups.iter().enumerate().map(|group| range(group)).collect()
+    groups.iter().enumerate().map(range).collect()
 }
 
 /// Compresses the streams and writes the row index over them.

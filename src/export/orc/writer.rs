@@ -308,7 +308,7 @@ fn postscript(footer_bytes: u64, metadata_bytes: u64, compression: Compression) 
     const COMPRESSION_BLOCK_SIZE: u64 = 3;
     const VERSION: u64 = 4;
     const METADATA_LENGTH: u64 = 5;
-    const WRITER_VERSION: u64 = 7;
+    const WRITER_VERSION: u64 = 6;
     const POSTSCRIPT_MAGIC: u64 = 8000;
     /// Statistics of instants are in UTC, bounds of text in UTF-8 (ORC-135).
     const UTC_STATISTICS: u64 = 6;
