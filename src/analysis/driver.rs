@@ -1,0 +1,197 @@
+//! The one place with threads: rows are dealt to workers, and what the workers made is merged.
+//!
+//! A kernel is `start → scan → merge`: pure functions over slices. Rows are dealt in morsels of 64 chunks by a counter
+//! that all workers share, so that a slow worker takes fewer of them; which worker sees which rows differs from run to run.
+//! Results don't, because every merge is commutative and exact: counts and money are integers, and whatever has an order
+//! is sorted by a total one. Segment boundaries end morsels and mean nothing else.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use cartlog_storage::store::Snapshot;
+use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
+
+use super::AnalysisError;
+use super::decode::{CHUNK_ROWS, Scratch};
+use super::events::{EventSegment, Events};
+use super::field::Field;
+use super::filter::Filter;
+use super::selection::{Selected, Selection, SelectionScratch};
+
+/// Rows dealt at once.
+const MORSEL_ROWS: usize = 64 * CHUNK_ROWS;
+
+/// What analyses read: events, and which of them count.
+#[derive(Debug)]
+pub struct Input<'a> {
+    events: Events<'a>,
+    selection: Selection,
+}
+
+/// A kernel over chunks of rows.
+pub(crate) trait Scan: Sync {
+    /// What one worker makes.
+    type Partial: Send;
+
+    /// A worker's start.
+    fn start(&self) -> Self::Partial;
+
+    /// Takes a chunk's selected rows in.
+    fn scan(&self, partial: &mut Self::Partial, chunk: &Chunk<'_>);
+
+    /// Takes another worker's rows in; must not depend on which worker had which rows.
+    fn merge(&self, into: &mut Self::Partial, other: Self::Partial);
+}
+
+/// Up to [`CHUNK_ROWS`] rows of one segment, of which some are selected.
+#[derive(Debug)]
+pub(crate) struct Chunk<'a> {
+    segment: usize,
+    columns: &'a EventSegment<'a>,
+    rows: Range<usize>,
+    selected: Selected<'a>,
+}
+
+impl<'a> Input<'a> {
+    /// The covered events of a snapshot.
+    ///
+    /// # Errors
+    /// [`AnalysisError::NotEvents`] if the snapshot's columns are not those of events.
+    pub fn of(snapshot: &'a Snapshot, filter: &Filter) -> Result<Self, AnalysisError> {
+        Ok(Self::new(Events::of(snapshot)?, filter))
+    }
+
+    /// Compiles the filter against the events; several analyses may share the result.
+    #[must_use]
+    pub fn new(events: Events<'a>, filter: &Filter) -> Self {
+        let selection = Selection::new(&events, filter);
+        Self { events, selection }
+    }
+
+    /// The events, covered or not.
+    #[must_use]
+    pub fn events(&self) -> &Events<'a> {
+        &self.events
+    }
+
+    /// Which of them the filter covers.
+    #[must_use]
+    pub fn selection(&self) -> &Selection {
+        &self.selection
+    }
+
+    /// Rows in segments that the filter doesn't skip: an upper bound of the rows covered.
+    pub(crate) fn candidate_rows(&self) -> usize {
+        self.candidates().map(|(_, segment)| segment.rows).sum()
+    }
+
+    fn candidates(&self) -> impl Iterator<Item = (usize, &EventSegment<'a>)> {
+        self.events.segments().iter().enumerate().filter(|(index, _)| !self.selection.skips(*index))
+    }
+
+    fn morsels(&self) -> Vec<(usize, Range<usize>)> {
+        let of_segment = |(index, segment): (usize, &EventSegment<'a>)| {
+            let rows = segment.rows;
+            (0..rows).step_by(MORSEL_ROWS).map(move |start| (index, start..rows.min(start + MORSEL_ROWS)))
+        };
+        self.candidates().flat_map(of_segment).collect()
+    }
+
+    fn chunk(
+        &self,
+        segment: usize,
+        rows: Range<usize>,
+        scratch: &mut SelectionScratch,
+        visit: impl FnOnce(&Chunk<'_>),
+    ) {
+        let columns = &self.events.segments()[segment];
+        let selected = self.selection.select(columns, segment, rows.clone(), scratch);
+        if !matches!(selected, Selected::Rows([])) {
+            visit(&Chunk { segment, columns, rows, selected });
+        }
+    }
+
+    /// Visits about `rows` rows' worth of chunks, spread evenly: always the same ones.
+    pub(crate) fn sample(&self, rows: usize, mut visit: impl FnMut(&Chunk<'_>)) {
+        let chunks: Vec<(usize, usize)> = self
+            .candidates()
+            .flat_map(|(index, segment)| (0..segment.rows).step_by(CHUNK_ROWS).map(move |start| (index, start)))
+            .collect();
+        let mut scratch = SelectionScratch::new();
+        for (segment, start) in chunks.iter().step_by((chunks.len() * CHUNK_ROWS / rows.max(1)).max(1)) {
+            let end = self.events.segments()[*segment].rows.min(start + CHUNK_ROWS);
+            self.chunk(*segment, *start..end, &mut scratch, &mut visit);
+        }
+    }
+}
+
+impl Chunk<'_> {
+    /// Rows, selected or not.
+    pub(crate) fn rows(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Selected rows.
+    pub(crate) fn len(&self) -> usize {
+        match self.selected {
+            Selected::All => self.rows.len(),
+            Selected::Rows(rows) => rows.len(),
+        }
+    }
+
+    /// The selected rows' ordinals of a field.
+    pub(crate) fn ordinals<'s>(&self, field: &Field, out: &'s mut Scratch<u64>) -> &'s [u64] {
+        field.decode(self.segment, self.columns, self.rows.clone(), &mut out[..self.rows.len()]);
+        self.keep_selected(out)
+    }
+
+    fn keep_selected<'s, T: Copy>(&self, out: &'s mut Scratch<T>) -> &'s [T] {
+        if let Selected::Rows(rows) = self.selected {
+            for (to, from) in rows.iter().enumerate() {
+                out[to] = out[usize::from(*from)];
+            }
+        }
+        &out[..self.len()]
+    }
+}
+
+/// Runs a kernel over all selected rows.
+pub(crate) fn scan<S: Scan>(input: &Input<'_>, kernel: &S) -> S::Partial {
+    let partials = scan_apart(input, kernel);
+    let mut partials = partials.into_iter();
+    let mut all = partials.next().unwrap_or_else(|| kernel.start());
+    partials.for_each(|partial| kernel.merge(&mut all, partial));
+    all
+}
+
+/// Runs a kernel over all selected rows and returns what each worker made, at least one.
+pub(crate) fn scan_apart<S: Scan>(input: &Input<'_>, kernel: &S) -> Vec<S::Partial> {
+    let morsels = input.morsels();
+    deal(morsels.len(), |tasks| {
+        let mut partial = kernel.start();
+        let mut scratch = SelectionScratch::new();
+        for (segment, rows) in tasks.map(|task| &morsels[task]) {
+            for start in rows.clone().step_by(CHUNK_ROWS) {
+                let chunk = start..rows.end.min(start + CHUNK_ROWS);
+                input.chunk(*segment, chunk, &mut scratch, |chunk| kernel.scan(&mut partial, chunk));
+            }
+        }
+        partial
+    })
+}
+
+/// Runs one worker a thread of the current pool; each takes tasks `0..tasks` from the iterator it is given, as fast as it
+/// can. Returns what the workers made, at least one.
+pub(crate) fn deal<P: Send>(tasks: usize, worker: impl Fn(&mut dyn Iterator<Item = usize>) -> P + Sync) -> Vec<P> {
+    let next = AtomicUsize::new(0);
+    let workers = rayon::current_num_threads().min(tasks).max(1);
+    (0..workers)
+        .into_par_iter()
+        .with_max_len(1)
+        .map(|_| {
+            let mut dealt =
+                std::iter::from_fn(|| Some(next.fetch_add(1, Ordering::Relaxed)).filter(|task| *task < tasks));
+            worker(&mut dealt)
+        })
+        .collect()
+}

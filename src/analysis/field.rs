@@ -1,0 +1,255 @@
+//! Fields: a column's values as small ordinals 0…maximum, the same over all segments.
+//!
+//! Segments keep a column each in its own shape and around its own base. To group by it, its values must be one number
+//! space, and the smaller the space, the smaller the keys and the fewer passes over them. How many bits an ordinal takes is
+//! computed from the data: the distance from the smallest value, divided by a common step where there is one (prices
+//! are whole cents), or the place in a list of the distinct values where they are few and far between (category ids), or
+//! the text's rank among its dictionary's texts (with the missing value last, so that ordinals order as results do).
+
+use std::ops::Range;
+
+use cartlog_storage::store::{ColumnView, Integers, Packed};
+use rayon::slice::ParallelSliceMut;
+
+use super::decode::{affine, gather, lookup, widen, with_packed};
+use super::events::{EventColumn, EventSegment, Events};
+
+/// The most distinct values, summed over segments, for which [`Field::compact`] makes a list.
+const MAX_LISTED: usize = 1 << 18;
+
+/// Values of one column as ordinals.
+#[derive(Debug)]
+pub(crate) struct Field<'a> {
+    column: usize,
+    maximum: u64,
+    /// One a segment.
+    transforms: Vec<Transform>,
+    meaning: Meaning<'a>,
+}
+
+/// How a segment's packed numbers become ordinals.
+#[derive(Debug)]
+enum Transform {
+    /// `add + multiply * packed`.
+    Affine { multiply: u64, add: u64 },
+    /// `values[packed] - base`, with the values of the segment's own dictionary.
+    Gather { base: i64 },
+    /// `table[packed]`.
+    Table(Vec<u32>),
+    /// How many of these are at most `packed`, plus `add`.
+    Thresholds { add: u64, thresholds: Vec<u64> },
+}
+
+/// What ordinals stand for.
+#[derive(Debug)]
+enum Meaning<'a> {
+    /// `base + step * ordinal`.
+    Value { base: i64, step: u64 },
+    /// The value at this place.
+    Listed(Vec<i64>),
+    /// The text at this place; behind the last one, the missing value.
+    Ranked(Vec<&'a str>),
+}
+
+impl<'a> Field<'a> {
+    /// An integer column as distances from its smallest value.
+    pub(crate) fn offset(events: &Events<'a>, column: usize) -> Self {
+        Self::stepped(events, column, 1)
+    }
+
+    /// An integer column as distances from its smallest value, divided by the greatest step that they all share.
+    /// Costs a look at each entry of the segments' own dictionaries.
+    pub(crate) fn scaled(events: &Events<'a>, column: usize) -> Self {
+        let (smallest, _) = events.range(column).unwrap_or_default();
+        let mut step = 0;
+        for segment in events.segments().iter().filter(|segment| segment.rows > 0) {
+            match segment.columns[column].view {
+                ColumnView::Integers(Integers::Frame { base, multiplier, packed }) => {
+                    step = greatest_common_divisor(step, base.wrapping_sub(smallest).cast_unsigned());
+                    if !matches!(packed, Packed::Zero(_)) {
+                        step = greatest_common_divisor(step, multiplier.cast_unsigned());
+                    }
+                }
+                ColumnView::Integers(Integers::Dictionary { values, .. }) => {
+                    let distances = values.iter().map(|value| value.wrapping_sub(smallest).cast_unsigned());
+                    step = distances.fold(step, greatest_common_divisor);
+                }
+                ColumnView::Codes(_) | ColumnView::Identifiers(_) => step = 1,
+            }
+        }
+        Self::stepped(events, column, step.max(1))
+    }
+
+    fn stepped(events: &Events<'a>, column: usize, step: u64) -> Self {
+        let (smallest, largest) = events.range(column).unwrap_or_default();
+        let maximum = largest.wrapping_sub(smallest).cast_unsigned() / step;
+        let transforms = events.segments().iter().map(|segment| match segment.columns[column].view {
+            ColumnView::Integers(Integers::Frame { base, multiplier, .. }) => Transform::Affine {
+                multiply: multiplier.cast_unsigned() / step,
+                add: base.wrapping_sub(smallest).cast_unsigned() / step,
+            },
+            ColumnView::Integers(Integers::Dictionary { values, .. }) => {
+                let ordinals = values.iter().map(|value| value.wrapping_sub(smallest).cast_unsigned() / step);
+                let table: Option<Vec<u32>> =
+                    if step > 1 { ordinals.map(|ordinal| u32::try_from(ordinal).ok()).collect() } else { None };
+                table.map_or(Transform::Gather { base: smallest }, Transform::Table)
+            }
+            ColumnView::Codes(_) | ColumnView::Identifiers(_) => Transform::Affine { multiply: 1, add: 0 },
+        });
+        let mut field = Self {
+            column,
+            maximum,
+            transforms: transforms.collect(),
+            meaning: Meaning::Value { base: smallest, step },
+        };
+        if step > 1 && field.transforms.iter().any(|transform| matches!(transform, Transform::Gather { .. })) {
+            field = Self::stepped(events, column, 1);
+        }
+        field
+    }
+
+    /// An integer column as places in the list of its distinct values, if every segment has them listed and they are few;
+    /// as distances from the smallest value otherwise.
+    pub(crate) fn compact(events: &Events<'a>, column: usize) -> Self {
+        let listed = |column: &EventColumn<'a>| match column.view {
+            ColumnView::Integers(Integers::Dictionary { values, .. }) => Some(values.to_vec()),
+            ColumnView::Integers(Integers::Frame { base, packed: Packed::Zero(_), .. }) => Some(vec![base]),
+            ColumnView::Integers(Integers::Frame { base, multiplier, packed: Packed::U8(_) }) => {
+                Some((0..=255).map(|packed| base.wrapping_add(multiplier.wrapping_mul(packed))).collect())
+            }
+            _ => None,
+        };
+        let lists: Option<Vec<Vec<i64>>> =
+            events.segments().iter().map(|segment| listed(&segment.columns[column])).collect();
+        let Some(lists) = lists.filter(|lists| lists.iter().map(Vec::len).sum::<usize>() <= MAX_LISTED) else {
+            return Self::offset(events, column);
+        };
+        let mut values: Vec<i64> = lists.iter().flatten().copied().collect();
+        values.sort_unstable();
+        values.dedup();
+        let place = |value: &i64| u32::try_from(values.binary_search(value).unwrap_or_default()).unwrap_or_default();
+        let transforms = lists.iter().map(|list| Transform::Table(list.iter().map(place).collect())).collect();
+        let maximum = (values.len() as u64).saturating_sub(1);
+        Self { column, maximum, transforms, meaning: Meaning::Listed(values) }
+    }
+
+    /// A dictionary column as ranks of its texts in byte order; the missing value has the last rank, whether any row lacks one
+    /// or not.
+    pub(crate) fn ranked(events: &Events<'a>, column: usize) -> Self {
+        let texts = events.texts(column);
+        let mut codes: Vec<u32> = (1..).take(texts.len()).collect();
+        codes.par_sort_unstable_by_key(|code| texts[*code as usize - 1]);
+        let missing = u32::try_from(texts.len()).unwrap_or(u32::MAX);
+        let mut ranks = vec![missing; texts.len() + 1];
+        for (rank, code) in (0..).zip(&codes) {
+            ranks[*code as usize] = rank;
+        }
+        let sorted = codes.iter().map(|code| texts[*code as usize - 1]).collect();
+        let transforms = events.segments().iter().map(|_| Transform::Table(ranks.clone())).collect();
+        Self { column, maximum: u64::from(missing), transforms, meaning: Meaning::Ranked(sorted) }
+    }
+
+    /// A dictionary column as places in `texts`; all others, the missing value included, share the place behind the last.
+    pub(crate) fn classified(events: &Events<'a>, column: usize, texts: &[&'a str]) -> Self {
+        let place = |text: &&str| texts.iter().position(|known| known == text).unwrap_or(texts.len());
+        let classes = [texts.len()].into_iter().chain(events.texts(column).iter().map(place));
+        let table: Vec<u32> = classes.map(|class| u32::try_from(class).unwrap_or(u32::MAX)).collect();
+        let transforms = events.segments().iter().map(|_| Transform::Table(table.clone())).collect();
+        Self { column, maximum: texts.len() as u64, transforms, meaning: Meaning::Ranked(texts.to_vec()) }
+    }
+
+    /// An integer column as the number of the band that holds the value: band `i` starts at `bounds[i]`, ascending, and
+    /// what is below the first bound belongs to band 0.
+    pub(crate) fn banded(events: &Events<'a>, column: usize, bounds: &[i64]) -> Self {
+        let inner = bounds.get(1..).unwrap_or_default();
+        let band = |value: i64| inner.partition_point(|bound| *bound <= value);
+        let transforms = events.segments().iter().map(|segment| match segment.columns[column].view {
+            ColumnView::Integers(Integers::Frame { base, multiplier, .. }) => {
+                let thresholds = inner.iter().filter(|bound| **bound > base).filter_map(|bound| {
+                    let distance = i128::from(*bound) - i128::from(base);
+                    let multiplier = i128::from(multiplier.max(1));
+                    u64::try_from((distance + multiplier - 1) / multiplier).ok()
+                });
+                Transform::Thresholds { add: band(base) as u64, thresholds: thresholds.collect() }
+            }
+            ColumnView::Integers(Integers::Dictionary { values, .. }) => {
+                Transform::Table(values.iter().map(|value| u32::try_from(band(*value)).unwrap_or(u32::MAX)).collect())
+            }
+            ColumnView::Codes(_) | ColumnView::Identifiers(_) => Transform::Affine { multiply: 0, add: 0 },
+        });
+        Self {
+            column,
+            maximum: inner.len() as u64,
+            transforms: transforms.collect(),
+            meaning: Meaning::Listed(bounds.to_vec()),
+        }
+    }
+
+    /// The largest ordinal.
+    pub(crate) fn maximum(&self) -> u64 {
+        self.maximum
+    }
+
+    /// How many ordinals there are; `usize::MAX` if they are more.
+    pub(crate) fn count(&self) -> usize {
+        usize::try_from(self.maximum).map_or(usize::MAX, |maximum| maximum.saturating_add(1))
+    }
+
+    /// Bits that hold every ordinal.
+    pub(crate) fn bits(&self) -> u32 {
+        u64::BITS - self.maximum.leading_zeros()
+    }
+
+    /// The integer behind an ordinal; for text, the ordinal itself.
+    pub(crate) fn value(&self, ordinal: u64) -> i64 {
+        match &self.meaning {
+            Meaning::Value { base, step } => base.wrapping_add(step.wrapping_mul(ordinal).cast_signed()),
+            Meaning::Listed(values) => {
+                usize::try_from(ordinal).ok().and_then(|place| values.get(place)).copied().unwrap_or_default()
+            }
+            Meaning::Ranked(_) => ordinal.cast_signed(),
+        }
+    }
+
+    /// The distance between the integers of neighbouring ordinals, and the integer of ordinal 0; for fields made by
+    /// [`Field::offset`] and [`Field::scaled`].
+    pub(crate) fn base_and_step(&self) -> (i64, u64) {
+        if let Meaning::Value { base, step } = self.meaning { (base, step) } else { (0, 1) }
+    }
+
+    /// The texts by rank, without the missing value; empty for fields of integers.
+    pub(crate) fn texts(&self) -> &[&'a str] {
+        if let Meaning::Ranked(texts) = &self.meaning { texts } else { &[] }
+    }
+
+    /// Ordinals of a segment's rows: `out[i]` is that of row `rows.start + i`.
+    pub(crate) fn decode(&self, segment: usize, columns: &EventSegment<'_>, rows: Range<usize>, out: &mut [u64]) {
+        let column = &columns.columns[self.column];
+        let packed = column.packed();
+        match (&self.transforms[segment], column.view) {
+            (Transform::Affine { multiply, add }, _) => affine(packed, rows, *multiply, *add, out),
+            (Transform::Gather { base }, ColumnView::Integers(Integers::Dictionary { values, .. })) => {
+                gather(packed, rows, values, *base, out);
+            }
+            (Transform::Gather { .. }, _) => {}
+            (Transform::Table(table), _) => lookup(packed, rows, table, out),
+            (Transform::Thresholds { add, thresholds }, _) => {
+                out.fill(*add);
+                with_packed!(packed, rows, slice => {
+                    for threshold in thresholds {
+                        for (out, value) in out.iter_mut().zip(slice) {
+                            *out += u64::from(widen(*value) >= *threshold);
+                        }
+                    }
+                }, {});
+            }
+        }
+    }
+}
+
+fn greatest_common_divisor(mut left: u64, mut right: u64) -> u64 {
+    while right != 0 {
+        (left, right) = (right, left % right);
+    }
+    left
+}

@@ -1,0 +1,146 @@
+//! Packed keys: several fields side by side in one integer, so that grouping compares, sorts and counts plain numbers.
+//!
+//! The first field takes the highest bits: keys order as the fields do, first field first. Most keys of real stores fit
+//! 64 bits (27 for the user, 8 for the category, 13 for the brand); wider ones take 128, by the same code.
+
+use std::fmt::Debug;
+
+use super::decode::{Scratch, scratch};
+use super::driver::Chunk;
+use super::field::Field;
+
+/// An unsigned integer that holds a packed key.
+pub(crate) trait Key: Copy + Ord + Debug + Default + Send + Sync + 'static {
+    /// Bits it has.
+    const BITS: u32;
+
+    /// An ordinal alone.
+    fn from_ordinal(ordinal: u64) -> Self;
+    /// The key in 128 bits.
+    fn wide(self) -> u128;
+    /// Bits `shift..shift + bits`, with `bits` at most 64.
+    fn bits(self, shift: u32, bits: u32) -> u64;
+    /// The key moved up by `bits`, less than [`Key::BITS`], with an ordinal put below.
+    fn append(self, bits: u32, ordinal: u64) -> Self;
+    /// The bits in which two keys differ.
+    fn differing(self, other: Self) -> Self;
+    /// The bits set in either.
+    fn either(self, other: Self) -> Self;
+    /// Bits up to the highest one set.
+    fn significant_bits(self) -> u32;
+    /// Bits below the lowest one set.
+    fn trailing_zeros(self) -> u32;
+}
+
+macro_rules! key {
+    ($integer:ty) => {
+        impl Key for $integer {
+            const BITS: u32 = <$integer>::BITS;
+
+            fn from_ordinal(ordinal: u64) -> Self {
+                ordinal as $integer
+            }
+
+            fn wide(self) -> u128 {
+                self.into()
+            }
+
+            #[inline]
+            fn bits(self, shift: u32, bits: u32) -> u64 {
+                let low = self.checked_shr(shift).unwrap_or_default() as u64;
+                if bits >= u64::BITS { low } else { low & ((1 << bits) - 1) }
+            }
+
+            #[inline]
+            fn append(self, bits: u32, ordinal: u64) -> Self {
+                (self << bits) | Self::from_ordinal(ordinal)
+            }
+
+            #[inline]
+            fn differing(self, other: Self) -> Self {
+                self ^ other
+            }
+
+            #[inline]
+            fn either(self, other: Self) -> Self {
+                self | other
+            }
+
+            fn significant_bits(self) -> u32 {
+                Self::BITS - self.leading_zeros()
+            }
+
+            fn trailing_zeros(self) -> u32 {
+                <$integer>::trailing_zeros(self)
+            }
+        }
+    };
+}
+
+key!(u64);
+key!(u128);
+
+/// Which fields a key holds, the first one highest.
+#[derive(Debug)]
+pub(crate) struct Layout<'a> {
+    fields: Vec<Field<'a>>,
+}
+
+impl<'a> Layout<'a> {
+    /// Fields side by side, at most 128 bits of them.
+    pub(crate) fn new(fields: Vec<Field<'a>>) -> Self {
+        Self { fields }
+    }
+
+    /// A field by its place.
+    pub(crate) fn field(&self, index: usize) -> &Field<'a> {
+        &self.fields[index]
+    }
+
+    /// Bits of all fields.
+    pub(crate) fn bits(&self) -> u32 {
+        self.fields.iter().map(Field::bits).sum()
+    }
+
+    /// Bits below the first `fields` fields.
+    pub(crate) fn bits_below(&self, fields: usize) -> u32 {
+        self.fields[fields..].iter().map(Field::bits).sum()
+    }
+
+    /// The ordinal of a field in a key.
+    #[inline]
+    pub(crate) fn ordinal<K: Key>(&self, key: K, field: usize) -> u64 {
+        key.bits(self.bits_below(field + 1), self.fields[field].bits())
+    }
+
+    /// Buffers for [`Layout::keys`].
+    pub(crate) fn scratch<K: Key>(&self) -> KeyScratch<K> {
+        KeyScratch { ordinals: scratch(), keys: scratch() }
+    }
+
+    /// The keys of a chunk's selected rows.
+    pub(crate) fn keys<'s, K: Key>(&self, chunk: &Chunk<'_>, scratch: &'s mut KeyScratch<K>) -> &'s [K] {
+        let keys = &mut scratch.keys[..chunk.len()];
+        keys.fill(K::default());
+        for field in &self.fields {
+            let (bits, ordinals) = (field.bits(), chunk.ordinals(field, &mut scratch.ordinals));
+            if bits == K::BITS {
+                for (key, ordinal) in keys.iter_mut().zip(ordinals) {
+                    *key = K::from_ordinal(*ordinal);
+                }
+            } else {
+                for (key, ordinal) in keys.iter_mut().zip(ordinals) {
+                    *key = key.append(bits, *ordinal);
+                }
+            }
+        }
+        keys
+    }
+}
+
+/// Buffers of one worker.
+#[derive(Debug)]
+pub(crate) struct KeyScratch<K> {
+    ordinals: Scratch<u64>,
+    keys: Scratch<K>,
+}

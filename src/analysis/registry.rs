@@ -1,0 +1,117 @@
+//! The analyses there are.
+
+use arrow_schema::SchemaRef;
+
+use super::kernels::{
+    MostEngagedUsers, PriceBands, PriceSensitivity, TopCategories, TopCategoryPrices, TopInteractions,
+    UserTopCategoryBrand,
+};
+use super::{AnalysisError, Input, Parameter, Parameters};
+use crate::table::Table;
+
+/// A question with a fixed answer: rows of events in, one table out.
+///
+/// ```
+/// use cartlog::analysis::{Events, Filter, Input, Parameters, registry};
+///
+/// let no_events = Input::new(Events::new(vec![], vec![], vec![], vec![]), &Filter::default());
+/// for analysis in registry() {
+///     let table = analysis.run(&no_events, &Parameters::default())?;
+///     assert_eq!(table.rows.schema(), analysis.schema());
+/// }
+/// # Ok::<(), cartlog::analysis::AnalysisError>(())
+/// ```
+pub trait Analysis: Sync {
+    /// The name: unique, in lower case with underscores.
+    fn name(&self) -> &'static str;
+
+    /// What it answers, as one sentence.
+    fn description(&self) -> &'static str;
+
+    /// The definition: DuckDB's SQL over `events`, with the parameters' defaults.
+    fn sql(&self) -> &'static str;
+
+    /// The stem of the file that its table is written to, and the table's name.
+    fn file_stem(&self) -> &'static str {
+        self.name()
+    }
+
+    /// The parameters it takes.
+    fn parameters(&self) -> &'static [Parameter] {
+        &[]
+    }
+
+    /// The columns of its table.
+    fn schema(&self) -> SchemaRef;
+
+    /// Answers for the covered events, on the current rayon pool. The table is the same for any number of threads, any cut of
+    /// the events into segments and any order of them.
+    ///
+    /// # Errors
+    /// [`AnalysisError::ResultTooLarge`] if a text column of the result exceeds 2 GiB.
+    fn run(&self, input: &Input<'_>, parameters: &Parameters) -> Result<Table, AnalysisError>;
+
+    /// The same answer the slow and obvious way.
+    #[cfg(test)]
+    #[expect(private_interfaces, reason = "the oracles' rows are test code, which nothing outside the crate sees")]
+    fn oracle(&self, events: &[super::testing::Event], parameters: &Parameters) -> super::testing::Rows;
+}
+
+/// All analyses, in the order in which they are listed and run.
+#[must_use]
+pub fn registry() -> &'static [&'static dyn Analysis] {
+    &[
+        &UserTopCategoryBrand,
+        &MostEngagedUsers,
+        &PriceSensitivity,
+        &PriceBands,
+        &TopCategories,
+        &TopCategoryPrices,
+        &TopInteractions,
+    ]
+}
+
+/// The analysis of this name.
+///
+/// # Errors
+/// [`AnalysisError::UnknownAnalysis`], naming the ones there are.
+pub fn find(name: &str) -> Result<&'static dyn Analysis, AnalysisError> {
+    let found = registry().iter().find(|analysis| analysis.name() == name);
+    found.copied().ok_or_else(|| AnalysisError::UnknownAnalysis {
+        name: name.to_owned(),
+        known: registry().iter().map(|analysis| analysis.name()).collect::<Vec<_>>().join(", "),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_analysis_is_named_once_described_and_defined() {
+        let names: BTreeSet<_> = registry().iter().map(|analysis| analysis.name()).collect();
+        let stems: BTreeSet<_> = registry().iter().map(|analysis| analysis.file_stem()).collect();
+        assert_eq!((names.len(), stems.len()), (registry().len(), registry().len()));
+        for analysis in registry() {
+            let name = analysis.name();
+            assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{name}");
+            assert!(analysis.description().ends_with('.'), "{name}");
+            assert!(analysis.sql().starts_with("-- ") && analysis.sql().contains("FROM events"), "{name}");
+            for field in analysis.schema().fields() {
+                assert!(analysis.sql().contains(field.name().as_str()), "{name}: {}", field.name());
+            }
+            for parameter in analysis.parameters() {
+                assert!(parameter.description.ends_with('.'), "{name}: {}", parameter.name);
+            }
+            assert!(std::ptr::addr_eq(find(name).unwrap(), *analysis));
+        }
+    }
+
+    #[test]
+    fn an_unknown_name_is_answered_with_the_known_ones() {
+        let message = find("top_products").err().unwrap().to_string();
+        assert!(message.starts_with("there is no analysis `top_products`; there are: user_top_category_brand, "));
+    }
+}

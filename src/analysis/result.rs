@@ -1,0 +1,97 @@
+//! Result columns: ordinals and integers become Arrow arrays.
+
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, Decimal128Array, Float64Array, Int64Array, RecordBatch, StringArray};
+use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow_schema::{DataType, Field as ArrowField, Schema, SchemaRef};
+
+use super::field::Field;
+use super::{Analysis, AnalysisError};
+use crate::event::PRICE_SCALE;
+use crate::table::Table;
+
+/// What a result column holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ResultType {
+    /// Text that may be missing.
+    Text,
+    /// An id or a count.
+    Integer,
+    /// An average.
+    Average,
+    /// A price.
+    Price,
+    /// A sum of prices.
+    Money,
+}
+
+/// A result's schema.
+pub(crate) fn schema(columns: &[(&str, ResultType)]) -> SchemaRef {
+    let fields = columns.iter().map(|(name, kind)| {
+        let kind_of_arrow = match kind {
+            ResultType::Text => DataType::Utf8,
+            ResultType::Integer => DataType::Int64,
+            ResultType::Average => DataType::Float64,
+            ResultType::Price => DataType::Decimal128(18, PRICE_SCALE.cast_signed()),
+            ResultType::Money => DataType::Decimal128(38, PRICE_SCALE.cast_signed()),
+        };
+        ArrowField::new(*name, kind_of_arrow, *kind == ResultType::Text)
+    });
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+/// Ids and counts.
+pub(crate) fn integers(values: impl IntoIterator<Item = i64>) -> ArrayRef {
+    Arc::new(Int64Array::from_iter_values(values))
+}
+
+/// Counts.
+pub(crate) fn counts(values: impl IntoIterator<Item = u64>) -> ArrayRef {
+    integers(values.into_iter().map(u64::cast_signed))
+}
+
+/// Averages.
+pub(crate) fn averages(values: impl IntoIterator<Item = f64>) -> ArrayRef {
+    Arc::new(Float64Array::from_iter_values(values))
+}
+
+/// Prices or sums of them; `kind` says which.
+pub(crate) fn decimals(kind: ResultType, values: impl IntoIterator<Item = i128>) -> ArrayRef {
+    let precision = if kind == ResultType::Price { 18 } else { 38 };
+    let values = Decimal128Array::from_iter_values(values);
+    Arc::new(values.with_data_type(DataType::Decimal128(precision, PRICE_SCALE.cast_signed())))
+}
+
+/// Texts by rank in `field`; the rank behind the last text is the missing value. `None` if they take over 2 GiB.
+pub(crate) fn texts(field: &Field<'_>, ranks: impl Iterator<Item = u64> + Clone) -> Option<ArrayRef> {
+    let texts = field.texts();
+    let text = |rank: u64| usize::try_from(rank).ok().and_then(|rank| texts.get(rank)).copied();
+    let mut offsets = vec![0_i32];
+    let mut end = 0_i32;
+    for rank in ranks.clone() {
+        end = end.checked_add(i32::try_from(text(rank).map_or(0, str::len)).ok()?)?;
+        offsets.push(end);
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(end).ok()?);
+    for rank in ranks.clone() {
+        bytes.extend_from_slice(text(rank).unwrap_or_default().as_bytes());
+    }
+    let present: NullBuffer = ranks.map(|rank| text(rank).is_some()).collect();
+    let present = Some(present).filter(|present| present.null_count() > 0);
+    let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
+    StringArray::try_new(offsets, Buffer::from_vec(bytes), present).ok().map(|texts| Arc::new(texts) as ArrayRef)
+}
+
+/// Columns made one after the other; a text column is `None` where it is too large.
+pub(crate) fn table(analysis: &dyn Analysis, columns: Vec<Option<ArrayRef>>) -> Result<Table, AnalysisError> {
+    let schema = analysis.schema();
+    if let Some(index) = columns.iter().position(Option::is_none) {
+        let column = schema.field(index).name().clone();
+        return Err(AnalysisError::ResultTooLarge { analysis: analysis.name(), column });
+    }
+    let columns = columns.into_iter().flatten().collect();
+    let rows = RecordBatch::try_new(schema, columns)
+        .map_err(|source| AnalysisError::Arrow { analysis: analysis.name(), source })?;
+    Ok(Table { name: analysis.file_stem().to_owned(), rows })
+}

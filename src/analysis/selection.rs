@@ -1,0 +1,215 @@
+//! A filter compiled against the events: segments skipped whole, the others masked a chunk at a time.
+//!
+//! Zone maps decide first: a predicate that no row of a segment can satisfy skips the segment, one that all rows satisfy
+//! costs nothing there. What is left is evaluated into a mask of bytes without a branch a row, and the mask is turned into
+//! row numbers. Text is compared once a dictionary entry, never once a row.
+
+use std::ops::Range;
+
+use super::decode::{CHUNK_ROWS, Scratch, integers, mask_by_code, scratch};
+use super::events::{EventSegment, Events};
+use super::filter::Filter;
+use crate::event::{BRAND, CATEGORY_CODE, EVENT_TIME, EVENT_TYPE, PRICE, USER_ID};
+
+/// Which rows of each segment a filter covers.
+#[derive(Debug, Clone)]
+pub struct Selection {
+    segments: Vec<SegmentSelection>,
+}
+
+/// Which rows of one segment are covered.
+#[derive(Debug, Clone)]
+enum SegmentSelection {
+    None,
+    All,
+    Where(Vec<Predicate>),
+}
+
+/// A condition on one column that only some rows of a segment satisfy.
+#[derive(Debug, Clone)]
+enum Predicate {
+    /// The value lies between the two, both included.
+    Between { column: usize, lowest: i64, highest: i64 },
+    /// The value is one of these, ascending.
+    OneOf { column: usize, values: Vec<i64> },
+    /// The code's entry is 1.
+    Allowed { column: usize, allowed: Vec<u8> },
+}
+
+/// The rows of a chunk that are covered.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Selected<'a> {
+    /// Every one.
+    All,
+    /// These, ascending, counted from the chunk's start.
+    Rows(&'a [u16]),
+}
+
+/// Buffers to evaluate predicates in.
+#[derive(Debug)]
+pub(crate) struct SelectionScratch {
+    mask: Scratch<u8>,
+    values: Scratch<i64>,
+    rows: Scratch<u16>,
+}
+
+impl SelectionScratch {
+    pub(crate) fn new() -> Self {
+        Self { mask: scratch(), values: scratch(), rows: scratch() }
+    }
+}
+
+/// What a predicate says of a whole segment.
+enum Verdict {
+    None,
+    All,
+    Some(Predicate),
+}
+
+impl Selection {
+    /// Compiles `filter` for `events`: the cost is one comparison a dictionary entry and a look at each segment's zone map.
+    #[must_use]
+    pub fn new(events: &Events<'_>, filter: &Filter) -> Self {
+        if filter.covers_everything() {
+            return Self { segments: vec![SegmentSelection::All; events.segments().len()] };
+        }
+        let mut users = filter.users.clone();
+        users.sort_unstable();
+        users.dedup();
+        let allowed = [
+            (
+                EVENT_TYPE,
+                allowed_codes(events, EVENT_TYPE, |text| text.is_none_or(|text| filter.covers_event_type(text))),
+            ),
+            (CATEGORY_CODE, allowed_codes(events, CATEGORY_CODE, |text| filter.covers_category(text))),
+            (BRAND, allowed_codes(events, BRAND, |text| filter.covers_brand(text))),
+        ];
+        let segments = events.segments().iter().map(|segment| {
+            let ranges = [(EVENT_TIME, filter.instants()), (PRICE, filter.prices())];
+            let ranges = ranges.iter().map(|(column, (lowest, highest))| between(segment, *column, *lowest, *highest));
+            let codes = allowed.iter().map(|(column, allowed)| by_code(segment, *column, allowed));
+            combine(ranges.chain(codes).chain([one_of(segment, USER_ID, &users)]))
+        });
+        Self { segments: segments.collect() }
+    }
+
+    /// Whether no row of a segment is covered.
+    #[must_use]
+    pub fn skips(&self, segment: usize) -> bool {
+        matches!(self.segments[segment], SegmentSelection::None)
+    }
+
+    /// Appends the covered rows among `rows` of a segment to `into`, ascending.
+    pub fn rows(&self, events: &Events<'_>, segment: usize, rows: Range<usize>, into: &mut Vec<usize>) {
+        let mut scratch = SelectionScratch::new();
+        for start in rows.clone().step_by(CHUNK_ROWS) {
+            let chunk = start..rows.end.min(start + CHUNK_ROWS);
+            match self.select(&events.segments()[segment], segment, chunk.clone(), &mut scratch) {
+                Selected::All => into.extend(chunk),
+                Selected::Rows(selected) => into.extend(selected.iter().map(|row| start + usize::from(*row))),
+            }
+        }
+    }
+
+    /// The covered rows of a chunk.
+    pub(crate) fn select<'s>(
+        &self,
+        columns: &EventSegment<'_>,
+        segment: usize,
+        rows: Range<usize>,
+        scratch: &'s mut SelectionScratch,
+    ) -> Selected<'s> {
+        let predicates = match &self.segments[segment] {
+            SegmentSelection::None => return Selected::Rows(&[]),
+            SegmentSelection::All => return Selected::All,
+            SegmentSelection::Where(predicates) => predicates,
+        };
+        let mask = &mut scratch.mask[..rows.len()];
+        mask.fill(1);
+        for predicate in predicates {
+            predicate.apply(columns, rows.clone(), &mut scratch.values[..rows.len()], mask);
+        }
+        let mut count = 0;
+        for (row, covered) in (0_u16..).zip(mask.iter()) {
+            scratch.rows[count] = row;
+            count += usize::from(*covered);
+        }
+        if count == rows.len() { Selected::All } else { Selected::Rows(&scratch.rows[..count]) }
+    }
+}
+
+impl Predicate {
+    fn apply(&self, segment: &EventSegment<'_>, rows: Range<usize>, values: &mut [i64], mask: &mut [u8]) {
+        match self {
+            Self::Between { column, lowest, highest } => {
+                integers(&segment.columns[*column].view, rows, values);
+                for (mask, value) in mask.iter_mut().zip(values) {
+                    *mask &= u8::from(*value >= *lowest) & u8::from(*value <= *highest);
+                }
+            }
+            Self::OneOf { column, values: wanted } => {
+                integers(&segment.columns[*column].view, rows, values);
+                for (mask, value) in mask.iter_mut().zip(values) {
+                    *mask &= u8::from(wanted.binary_search(value).is_ok());
+                }
+            }
+            Self::Allowed { column, allowed } => mask_by_code(segment.columns[*column].packed(), rows, allowed, mask),
+        }
+    }
+}
+
+/// One entry a code: 1 where the code's text, or the missing value behind code 0, is covered.
+fn allowed_codes(events: &Events<'_>, column: usize, covers: impl Fn(Option<&str>) -> bool) -> Vec<u8> {
+    let texts = events.texts(column).iter().map(|text| Some(*text));
+    [None].into_iter().chain(texts).map(|text| u8::from(covers(text))).collect()
+}
+
+fn between(segment: &EventSegment<'_>, column: usize, lowest: i64, highest: i64) -> Verdict {
+    let zone = &segment.columns[column];
+    if lowest > highest || zone.largest < lowest || zone.smallest > highest {
+        Verdict::None
+    } else if zone.smallest >= lowest && zone.largest <= highest {
+        Verdict::All
+    } else {
+        Verdict::Some(Predicate::Between { column, lowest, highest })
+    }
+}
+
+fn by_code(segment: &EventSegment<'_>, column: usize, allowed: &[u8]) -> Verdict {
+    let zone = &segment.columns[column];
+    let bound = |code: i64| usize::try_from(code).unwrap_or_default().min(allowed.len() - 1);
+    let possible = &allowed[bound(zone.smallest)..=bound(zone.largest.max(zone.smallest))];
+    if possible.iter().all(|allowed| *allowed == 1) {
+        Verdict::All
+    } else if possible.contains(&1) {
+        Verdict::Some(Predicate::Allowed { column, allowed: allowed.to_vec() })
+    } else {
+        Verdict::None
+    }
+}
+
+fn one_of(segment: &EventSegment<'_>, column: usize, values: &[i64]) -> Verdict {
+    if values.is_empty() {
+        return Verdict::All;
+    }
+    let zone = &segment.columns[column];
+    let possible: Vec<i64> =
+        values.iter().copied().filter(|value| (zone.smallest..=zone.largest).contains(value)).collect();
+    match possible.as_slice() {
+        [] => Verdict::None,
+        [value] => between(segment, column, *value, *value),
+        _ => Verdict::Some(Predicate::OneOf { column, values: possible }),
+    }
+}
+
+fn combine(verdicts: impl Iterator<Item = Verdict>) -> SegmentSelection {
+    let mut predicates = Vec::new();
+    for verdict in verdicts {
+        match verdict {
+            Verdict::None => return SegmentSelection::None,
+            Verdict::All => {}
+            Verdict::Some(predicate) => predicates.push(predicate),
+        }
+    }
+    if predicates.is_empty() { SegmentSelection::All } else { SegmentSelection::Where(predicates) }
+}
