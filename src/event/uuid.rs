@@ -24,9 +24,10 @@ pub fn parse(text: &[u8]) -> Option<u128> {
     }
     let joined =
         |low, high| Some(u64::from(words::load_half(text, low)?) | u64::from(words::load_half(text, high)?) << 32);
-    let parts = [words::load(text, 0)?, joined(9, 14)?, joined(19, 24)?, words::load(text, 28)?];
-    let [a, b, c, d] = parts.map(words::hexadecimal);
-    Some(u128::from(a?) << 96 | u128::from(b?) << 64 | u128::from(c?) << 32 | u128::from(d?))
+    let part = |digits| words::hexadecimal(digits).map(u128::from);
+    let high = part(words::load(text, 0)?)? << 96 | part(joined(9, 14)?)? << 64;
+    let low = part(joined(19, 24)?)? << 32 | part(words::load(text, 28)?)?;
+    Some(high | low)
 }
 
 /// Writes a UUID in canonical lower-case form.
