@@ -5,7 +5,6 @@
 //!
 //! Deliberately absent: files, threads and the log. A parser sees bytes and a position.
 
-mod awaited;
 mod codes;
 #[cfg(test)]
 mod damaged;
@@ -24,7 +23,6 @@ mod words;
 
 use reason::Reason;
 
-pub use awaited::Reject;
 pub use line::{Header, count_rows, is_blank, recognise_header};
 pub use parser::{BlockParser, EventDictionaries, Layout, MAX_LINE_BYTES, MAX_TEXT_BYTES, Parsed, Position};
 pub use schema::{

@@ -12,9 +12,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use cartlog_storage::store::{Batch, SharedDictionary, StoreError};
+use cartlog_storage::store::{Batch, MAX_DICTIONARY_TEXT, Reject, SharedDictionary, StoreError, StoreWriter};
 
-use super::awaited::Reject;
 use super::codes::CodeCache;
 use super::fast::{self, Caches};
 use super::line::{self, Fields, Header};
@@ -26,7 +25,7 @@ use super::{
 };
 
 /// The longest text of a field, in bytes: as long as a dictionary takes.
-pub const MAX_TEXT_BYTES: usize = 64 * 1024;
+pub const MAX_TEXT_BYTES: usize = MAX_DICTIONARY_TEXT;
 
 /// The longest line that can be an event, in bytes.
 pub const MAX_LINE_BYTES: usize = 8 * 1024 * 1024;
@@ -43,6 +42,18 @@ pub struct EventDictionaries {
     pub category_code: Arc<SharedDictionary>,
     /// Of the brands.
     pub brand: Arc<SharedDictionary>,
+}
+
+impl EventDictionaries {
+    /// The dictionaries of a store of events (see [`schema`](super::schema())).
+    #[must_use]
+    pub fn from_writer(writer: &StoreWriter) -> Self {
+        Self {
+            event_type: writer.dictionary(EVENT_TYPE),
+            category_code: writer.dictionary(CATEGORY_CODE),
+            brand: writer.dictionary(BRAND),
+        }
+    }
 }
 
 /// Where the bytes given to a parser come from, and how they are to be read.

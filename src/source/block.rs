@@ -4,8 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-
-use super::SourceId;
+use cartlog_storage::store::SourceId;
 
 /// How a source is cut into blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

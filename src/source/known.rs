@@ -5,8 +5,10 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use cartlog_storage::store::KnownRange;
+
 use super::content::Content;
-use super::{KnownRange, Source, SourceError};
+use super::{Source, SourceError};
 use crate::event::is_blank;
 
 /// Bytes read at once while checking.

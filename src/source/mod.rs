@@ -4,7 +4,7 @@
 //! [`Block`]s, cut at line ends, each with its byte range and line number. What is compressed (gzip, zstd) is known by
 //! its first bytes, not by its name; offsets are those of the decompressed content.
 //!
-//! A source is known by its content, see [`SourceId`]: ranges of it that the store knows already are checked by their
+//! A source is known by its content, whatever its name: ranges of it that the store knows already are checked by their
 //! checksum and then passed over, so that an interrupted load goes on and a repeated one adds nothing.
 //!
 //! Deliberately absent: threads (a reader is an iterator), and what a line means (apart from the header line).
@@ -20,6 +20,5 @@ mod resolve;
 
 pub use block::{Block, ReadOptions};
 pub use error::SourceError;
-pub use identity::{KnownRange, SourceId};
 pub use reader::BlockReader;
 pub use resolve::Source;

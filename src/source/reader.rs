@@ -14,11 +14,12 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use bytes::{Bytes, BytesMut};
+use cartlog_storage::store::{KnownRange, SourceId};
 
 use super::buffer::Pool;
 use super::content::Content;
 use super::known::{self, Check, Counts, Stretch};
-use super::{Block, KnownRange, ReadOptions, Source, SourceError, SourceId};
+use super::{Block, ReadOptions, Source, SourceError, identity};
 use crate::event::{Header, is_blank, recognise_header};
 
 /// Bytes of a buffer, unless blocks are larger than half of it.
@@ -95,7 +96,7 @@ fn identify(
 ) -> Result<(SourceId, VecDeque<Stretch>), SourceError> {
     let mut number = 1;
     loop {
-        let id = head.numbered(number);
+        let id = identity::numbered(head, number);
         let mut stretches = known::stretches(known(&id));
         // What can be read only once is compared while it is passed over.
         let can_reopen = source.total_bytes().is_some();
@@ -116,7 +117,7 @@ impl BlockReader {
     ) -> Result<Self, SourceError> {
         let bytes_read = Arc::new(AtomicU64::new(0));
         let mut reader = Self {
-            id: SourceId::of_head(b""),
+            id: identity::of_head(b""),
             name: Arc::clone(&source.name),
             options,
             content: Content::open(source, Arc::clone(&bytes_read))?,
@@ -130,9 +131,9 @@ impl BlockReader {
             end: End::Later,
         };
         reader.refill();
-        let head = SourceId::of_head(&reader.rest);
+        let head = identity::of_head(&reader.rest);
         (reader.id, reader.known) = match options.again {
-            Some(now) => (head.again(now), VecDeque::new()),
+            Some(now) => (identity::again(&head, now), VecDeque::new()),
             None => identify(source, &head, known)?,
         };
         reader.pass_header()?;

@@ -190,7 +190,7 @@ fn another_source_with_the_same_head_gets_another_id() {
     let (one, two) = (blocks(&source), blocks(&other));
     let of_one = |asked: &SourceId| if *asked == id { known(&[&one[0]]) } else { Vec::new() };
     let mut reader = other.open(ReadOptions::default(), of_one).unwrap();
-    assert_eq!(reader.id().as_str(), format!("{id}-2"));
+    assert_eq!(reader.id().as_str(), format!("{}-2", id.as_str()));
     assert_eq!(reader.next().unwrap().unwrap().bytes, two[0].bytes);
     let of_both = |asked: &SourceId| match asked.as_str().strip_prefix(id.as_str()) {
         Some("") => known(&[&one[0]]),
@@ -198,12 +198,12 @@ fn another_source_with_the_same_head_gets_another_id() {
         _ => Vec::new(),
     };
     let mut reader = other.open(ReadOptions::default(), of_both).unwrap();
-    assert_eq!(reader.id().as_str(), format!("{id}-2"));
+    assert_eq!(reader.id().as_str(), format!("{}-2", id.as_str()));
     assert!(reader.next().is_none());
     assert_eq!(reader.rows_known(), 1001);
     let again = ReadOptions { again: Some(1_700_000_000_000), ..ReadOptions::default() };
     let mut reader = source.open(again, of_both).unwrap();
-    assert_eq!(reader.id().as_str(), format!("{id}+1700000000000"));
+    assert_eq!(reader.id().as_str(), format!("{}+1700000000000", id.as_str()));
     assert_eq!(reader.next().unwrap().unwrap().rows, 1001);
 }
 
