@@ -347,9 +347,6 @@ pub(crate) enum TopicsAction {
         /// Its partitions
         #[arg(long, value_name = "N", default_value_t = 4)]
         partitions: i32,
-        /// Copies of each partition
-        #[arg(long, value_name = "N", default_value_t = 1)]
-        replication: i16,
     },
     /// Delete a topic with all its records
     Delete {
@@ -379,12 +376,12 @@ pub(crate) struct Generate {
     /// File to write [default: standard output]
     #[arg(long, short, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
-    /// How many users [default: as many as the public data has for so many events]
+    /// How many people may come [default: 5450000, as in the public data]
     #[arg(long, value_name = "N")]
-    pub(crate) users: Option<u64>,
-    /// How many products [default: as many as the public data has for so many events]
+    pub(crate) users: Option<u32>,
+    /// How many products the shop has [default: 206876, as in the public data]
     #[arg(long, value_name = "N")]
-    pub(crate) products: Option<u64>,
+    pub(crate) products: Option<u32>,
 }
 
 /// `cartlog inspect`

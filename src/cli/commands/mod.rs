@@ -1,5 +1,6 @@
 //! One file a command: a plan from what was typed, the job, its summary.
 
+mod generate;
 mod ingest;
 mod load;
 mod produce;
@@ -17,6 +18,7 @@ pub(super) fn execute(command: &Command, settings: &Settings) -> Result<()> {
     match command {
         Command::Produce(options) => produce::execute(options, settings),
         Command::Ingest(options) => ingest::execute(options, settings),
+        Command::Generate(options) => generate::execute(options, settings),
         other => anyhow::bail!("{other:?} is not built yet"),
     }
 }
