@@ -93,7 +93,7 @@ pub(crate) enum Command {
     Inspect(Inspect),
     /// Check every checksum of a store and its log
     Verify(Verify),
-    /// List, count, export or replay the rejected rows
+    /// List, count or print the rejected rows
     Rejects(Rejects),
 }
 
@@ -407,18 +407,14 @@ pub(crate) struct Verify {}
 #[command(after_help = "Examples:
   cartlog rejects                               each with source, line, byte offset and reason
   cartlog rejects --count                       how many of each reason
-  cartlog rejects --raw > bad.csv               the lines themselves, to mend
-  cartlog rejects --replay                      parse them again, after an update of cartlog")]
+  cartlog rejects --raw > bad.csv               the lines themselves, to mend and load again: cartlog run bad.csv")]
 pub(crate) struct Rejects {
     /// Count by reason
-    #[arg(long, conflicts_with_all = ["raw", "replay"])]
+    #[arg(long, conflicts_with = "raw")]
     pub(crate) count: bool,
     /// Print the rejected lines as they were
-    #[arg(long, conflicts_with = "replay")]
-    pub(crate) raw: bool,
-    /// Load the rejected lines again; those that parse now are stored once
     #[arg(long)]
-    pub(crate) replay: bool,
+    pub(crate) raw: bool,
     /// At most so many
     #[arg(long, value_name = "N")]
     pub(crate) limit: Option<usize>,

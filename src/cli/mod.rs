@@ -5,6 +5,7 @@
 
 mod arguments;
 mod commands;
+mod filters;
 mod interrupt;
 mod progress;
 mod settings;

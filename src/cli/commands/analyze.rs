@@ -1,0 +1,160 @@
+//! `cartlog analyze`: analyses on the store, as tables, on standard output or into files.
+
+use std::fs;
+use std::io::{self, IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use super::{find_format, open_snapshot, run};
+use crate::analysis::{self, Analysis, AnalysisError, Input, Parameters};
+use crate::cli::Usage;
+use crate::cli::arguments::Analyze;
+use crate::cli::progress::TerminalProgress;
+use crate::cli::settings::Settings;
+use crate::cli::summary::Summary;
+use crate::cli::text;
+use crate::export::{self, RenderOptions, Stream, WriteOptions};
+
+pub(super) fn execute(options: &Analyze, settings: &Settings) -> Result<()> {
+    let analyses = chosen(&options.names)?;
+    if options.list {
+        return list(&analyses, settings);
+    }
+    if options.sql {
+        for analysis in analyses {
+            writeln!(io::stdout(), "{}", analysis.sql().trim_end())?;
+        }
+        return Ok(());
+    }
+    let filter = options.filters.resolve()?;
+    let parameters = parameters(options, &analyses)?;
+    let format = options.format.as_deref().map(find_format).transpose()?;
+    if options.out.is_none() && format.is_some() && analyses.len() > 1 {
+        return Err(Usage(format!(
+            "--format without --out writes one table to standard output, but {} are asked for; name one or add --out DIR",
+            analyses.len()
+        ))
+        .into());
+    }
+    let snapshot = open_snapshot(settings)?;
+    let input = Input::of(&snapshot, &filter)?;
+    let progress = TerminalProgress::new(settings.quiet || options.out.is_none());
+    let mut summary =
+        Summary::new(format!("Analysed {} of {}", text::counted(snapshot.rows(), "row"), settings.store.display()));
+    summary.number("rows", "rows", snapshot.rows());
+    if let Some(folder) = &options.out {
+        fs::create_dir_all(folder).with_context(|| format!("can't make the folder {}", folder.display()))?;
+    }
+    let (mut analysing, mut writing) = (Duration::ZERO, Duration::ZERO);
+    for (analysis, parameters) in analyses.iter().zip(&parameters) {
+        progress.say(format!("analysing: {}", analysis.name()));
+        let start = Instant::now();
+        let table = analysis.run(&input, parameters)?;
+        let took = start.elapsed();
+        analysing += took;
+        let start = Instant::now();
+        match (&options.out, format) {
+            (Some(folder), format) => {
+                let format = format.map_or("csv", |format| format.name());
+                summary.file(run::write(&table, format, folder.join(format!("{}.{format}", table.name)))?);
+            }
+            (None, Some(format)) => {
+                let out = Box::new(Stream(io::BufWriter::new(io::stdout())));
+                export::write_table(&table, format, out, WriteOptions::default())?;
+            }
+            (None, None) if settings.json => {
+                let out = Box::new(Stream(io::BufWriter::new(io::stdout())));
+                export::write_table(&table, find_format("json")?, out, WriteOptions::default())?;
+            }
+            (None, None) => {
+                let shown = export::render(&table, layout());
+                let rows = text::counted(table.rows.num_rows() as u64, "row");
+                writeln!(io::stdout(), "{} ({rows}, {})\n{shown}", table.name, text::duration(took))?;
+            }
+        }
+        writing += start.elapsed();
+    }
+    progress.clear();
+    if options.out.is_none() {
+        return Ok(());
+    }
+    summary.stage("analyses", analysing);
+    summary.stage("exports", writing);
+    settings.print(&summary)
+}
+
+/// The analyses of these names, or all.
+fn chosen(names: &[String]) -> Result<Vec<&'static dyn Analysis>> {
+    if names.is_empty() {
+        return Ok(analysis::registry().to_vec());
+    }
+    Ok(names.iter().map(|name| analysis::find(name).map_err(usage)).collect::<Result<_, _>>()?)
+}
+
+/// Each analysis with its parameters; `--limit` sets those that have one, `--set` must fit at least one of them.
+fn parameters(options: &Analyze, analyses: &[&'static dyn Analysis]) -> Result<Vec<Parameters>> {
+    let mut all = vec![Parameters::default(); analyses.len()];
+    let limit = options.limit.map(|limit| format!("limit={limit}"));
+    for given in options.parameters.iter().chain(&limit) {
+        let (name, value) = given
+            .split_once('=')
+            .ok_or_else(|| Usage(format!("--set is {given:?}; it takes NAME=VALUE, such as bands=0,10,100")))?;
+        let mut fits = false;
+        for (analysis, parameters) in analyses.iter().zip(&mut all) {
+            if analysis.parameters().iter().any(|parameter| parameter.name == name) {
+                parameters.set(*analysis, name, value).map_err(usage)?;
+                fits = true;
+            }
+        }
+        if let (false, Some(analysis)) = (fits, analyses.first()) {
+            Parameters::default().set(*analysis, name, value).map_err(usage)?;
+        }
+    }
+    Ok(all)
+}
+
+fn usage(error: AnalysisError) -> Usage {
+    Usage(error.to_string())
+}
+
+fn list(analyses: &[&'static dyn Analysis], settings: &Settings) -> Result<()> {
+    let mut out = io::stdout().lock();
+    if settings.json {
+        let all: Vec<_> = analyses
+            .iter()
+            .map(|analysis| {
+                let parameters: Vec<_> = analysis
+                    .parameters()
+                    .iter()
+                    .map(|parameter| {
+                        serde_json::json!({ "name": parameter.name, "description": parameter.description,
+                            "default": parameter.kind.default_text() })
+                    })
+                    .collect();
+                serde_json::json!({ "name": analysis.name(), "description": analysis.description(), "parameters": parameters })
+            })
+            .collect();
+        writeln!(out, "{}", serde_json::Value::from(all))?;
+        return Ok(());
+    }
+    let wide = analyses.iter().map(|analysis| analysis.name().len()).max().unwrap_or(0);
+    for analysis in analyses {
+        writeln!(out, "{:<wide$}  {}", analysis.name(), analysis.description())?;
+        for parameter in analysis.parameters() {
+            let (name, default) = (parameter.name, parameter.kind.default_text());
+            writeln!(out, "{:<wide$}    --set {name}={default}  {}", "", parameter.description)?;
+        }
+    }
+    Ok(())
+}
+
+/// How tables are laid out on this standard output.
+pub(super) fn layout() -> RenderOptions {
+    let terminal = io::stdout().is_terminal();
+    RenderOptions { width: terminal.then(terminal_width).flatten(), styled: terminal, ..RenderOptions::default() }
+}
+
+fn terminal_width() -> Option<u16> {
+    comfy_table::Table::new().width()
+}
