@@ -25,6 +25,12 @@ impl InternTable {
         Self { slots: vec![0; SMALLEST], len: 0 }
     }
 
+    /// The index in the hash's own slot: that of its key, if it is not further on, or any. `u32::MAX` if the slot is free.
+    #[inline]
+    pub(crate) fn candidate(&self, hash: u64) -> u32 {
+        (self.slots[hash as usize & (self.slots.len() - 1)] as u32).wrapping_sub(1)
+    }
+
     /// Finds the index whose key `is_same`, if it was inserted.
     #[inline]
     pub(crate) fn find(&self, hash: u64, is_same: impl Fn(u32) -> bool) -> Option<u32> {
@@ -73,10 +79,10 @@ impl InternTable {
         index
     }
 
-    /// Four times the slots. A slot keeps only the high half of its hash, so [`place`] folds the low half out of it.
+    /// Twice the slots. A slot keeps only the high half of its hash, which [`place`] made the same as the other.
     #[cold]
     fn grow(&mut self) {
-        let mut slots = vec![0; self.slots.len() * 4];
+        let mut slots = vec![0; self.slots.len() * 2];
         let mask = slots.len() - 1;
         for &slot in self.slots.iter().filter(|&&slot| slot as u32 != 0) {
             let mut at = (slot >> 32) as usize & mask;

@@ -39,8 +39,9 @@ impl Snapshot {
     /// # Errors
     /// [`StoreError::NoStore`] if there is none; [`StoreError::MissingFile`], [`StoreError::Corrupt`] and
     /// [`StoreError::UnknownVersion`] for files that are not as the manifest says; I/O errors.
+    #[expect(clippy::needless_pass_by_value, reason = "a snapshot keeps its directory")]
     pub fn open(directory: Arc<dyn Directory>) -> Result<Self, StoreError> {
-        Self::open_beside(directory, None)
+        Self::open_beside(&directory, None)
     }
 
     /// The store as of its last commit now; what has not changed is shared with this snapshot.
@@ -49,7 +50,7 @@ impl Snapshot {
     /// As [`Snapshot::open`].
     pub fn refresh(&self) -> Result<Self, StoreError> {
         match &self.origin {
-            Some(origin) => Self::open_beside(Arc::clone(&origin.directory), Some(self)),
+            Some(origin) => Self::open_beside(&origin.directory, Some(self)),
             None => Ok(self.clone()),
         }
     }
@@ -134,13 +135,13 @@ impl Snapshot {
         }
     }
 
-    fn open_beside(directory: Arc<dyn Directory>, before: Option<&Self>) -> Result<Self, StoreError> {
-        let mut manifest = Manifest::read(&*directory)?.ok_or(StoreError::NoStore)?;
+    fn open_beside(directory: &Arc<dyn Directory>, before: Option<&Self>) -> Result<Self, StoreError> {
+        let mut manifest = Manifest::read(&**directory)?.ok_or(StoreError::NoStore)?;
         loop {
             let generation = manifest.generation;
-            match Self::of_manifest(&directory, manifest, before) {
+            match Self::of_manifest(directory, manifest, before) {
                 Err(error @ StoreError::MissingFile { .. }) => {
-                    manifest = Manifest::read(&*directory)?.ok_or(StoreError::NoStore)?;
+                    manifest = Manifest::read(&**directory)?.ok_or(StoreError::NoStore)?;
                     if manifest.generation == generation {
                         return Err(error);
                     }

@@ -31,7 +31,7 @@ const LOCK: &str = "lock";
 const MAX_NAME: usize = 4096;
 
 /// How a [`StoreWriter`] works.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct WriterOptions {
     /// Rows that make a segment full. A delivery is never split, so a segment may hold up to one delivery more.
     pub segment_rows: usize,

@@ -1,6 +1,8 @@
 //! The columnar store from outside: loading, being cut off at every point, damage, and files of earlier versions.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking, like the tests themselves")]
 
 mod crash;
 mod damage;
+mod format;
 mod support;
 mod writer;
