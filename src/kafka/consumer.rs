@@ -10,7 +10,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rskafka::client::error::ProtocolError;
 use rskafka::client::partition::PartitionClient;
-use tokio::sync::mpsc;
 
 use super::error::KafkaError;
 use super::header::BlockHeaders;
@@ -20,8 +19,6 @@ use super::link::Link;
 const FETCH_BYTES: i32 = 2 << 20;
 /// How long a fetch waits for records at the end of the log, in milliseconds.
 const LONG_POLL_MS: i32 = 500;
-/// Answers waiting to be taken from [`Consumer::prefetch`].
-const PREFETCHED_ANSWERS: usize = 2;
 
 /// One record of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,27 +112,6 @@ impl Consumer {
             None => from,
         };
         Ok(Fetched { records, next_offset: self.next_offset, log_end })
-    }
-
-    /// Fetches ahead in a task of its own, until `end` (or without end) or until the receiver is dropped. The last
-    /// answer may bring records at and behind `end`.
-    ///
-    /// # Panics
-    ///
-    /// Outside a tokio runtime.
-    #[must_use]
-    pub fn prefetch(mut self, end: Option<i64>) -> mpsc::Receiver<Result<Fetched, KafkaError>> {
-        let (sender, receiver) = mpsc::channel(PREFETCHED_ANSWERS);
-        tokio::spawn(async move {
-            while end.is_none_or(|end| self.next_offset < end) {
-                let answer = self.fetch().await;
-                let is_failed = answer.is_err();
-                if sender.send(answer).await.is_err() || is_failed {
-                    break;
-                }
-            }
-        });
-        receiver
     }
 
     /// The error for an offset that the log does not hold.

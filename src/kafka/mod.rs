@@ -9,6 +9,7 @@
 
 mod client;
 mod consumer;
+mod embedded;
 mod error;
 mod header;
 mod link;
@@ -18,6 +19,7 @@ mod retry;
 
 pub use client::{KafkaClient, PartitionOffsets, Topic, runtime};
 pub use consumer::{Consumer, Fetched, LogRecord};
+pub use embedded::EmbeddedLog;
 pub use error::KafkaError;
 pub use header::{BlockHeaders, HEADER_LINE, HEADER_NAME, HEADER_RANGE, HEADER_SOURCE};
 pub use options::{ClientOptions, Compression, Mechanism, Sasl};

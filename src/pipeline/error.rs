@@ -1,10 +1,11 @@
 //! What ends a job early.
 
-use std::ops::Range;
+use cartlog_storage::store::StoreError;
 
 use super::plan::RejectLimit;
 use super::summary::RowCounts;
 use crate::kafka::KafkaError;
+use crate::source::SourceError;
 
 /// An error of a load, produce or ingest.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +14,23 @@ pub enum PipelineError {
     /// The log.
     #[error(transparent)]
     Kafka(#[from] KafkaError),
+
+    /// A source.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+
+    /// The directory of a store or log cannot be made.
+    #[error("{directory}: can't be created: {reason}; name a folder that can be written to with --store")]
+    Directory {
+        /// The directory.
+        directory: String,
+        /// The error of the system.
+        reason: std::io::Error,
+    },
 
     /// More rows were rejected than allowed; what was read before is committed.
     #[error(
@@ -34,21 +52,47 @@ pub enum PipelineError {
     RowsDoNotAddUp(RowCounts),
 
     /// The store counts other rows than the job: a defect of this program, noticed by itself.
-    #[error("the job counts {job:?}, the store {store:?} in the same time; please report this with the command")]
+    #[error(
+        "the store counted {before:?} before the job and {after:?} after it, but the job counts {job:?}; please report \
+         this with the command"
+    )]
     StoreDisagrees {
+        /// What the store had counted before.
+        before: RowCounts,
         /// What the job counted.
         job: RowCounts,
-        /// What the store's totals grew by.
-        store: RowCounts,
+        /// What the store has counted now.
+        after: RowCounts,
     },
 
-    /// A source changed while it was read.
-    #[error("{source_name}: bytes {}..{} were read twice and differ; do not change a file while it is loaded", range.start, range.end)]
-    SourceChanged {
+    /// The log gave a block an offset that is behind what the store has read.
+    #[error(
+        "{topic}/{partition}: the log gave a new record the offset {offset}, but the store has everything below {next}; \
+         the topic was deleted and created anew during the job: start it again"
+    )]
+    OffsetReused {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: i32,
+        /// The offset given.
+        offset: i64,
+        /// The offset that should have been the lowest.
+        next: i64,
+    },
+
+    /// A line that no log takes.
+    #[error(
+        "{source_name}, line {line}: {bytes} bytes without a line end are no event and no message of a log; \
+         load the file with `cartlog run`, which keeps such a line as a reject, or mend it"
+    )]
+    LineTooLong {
         /// The source.
         source_name: String,
-        /// Where.
-        range: Range<u64>,
+        /// The line's number.
+        line: u64,
+        /// Its length.
+        bytes: u64,
     },
 
     /// A thread of the job could not be started or has died.

@@ -1,8 +1,18 @@
 //! Log → store.
 
+use super::counters::Counters;
+use super::progress::Stage;
+use super::replay::{Replay, ReplayOptions};
+use super::session::{LogSession, baseline, check_limit, finish, open_store};
+use super::watch::Watch;
+use super::workers::Workers;
 use super::{IngestPlan, IngestSummary, Interrupt, PipelineError, Progress};
+use crate::event::EventDictionaries;
 
 /// Reads a topic into the store: to the end that each partition has at the start, or following.
+///
+/// Where it begins is what the store says of each partition; a partition that it knows nothing of is read from its
+/// first record. Following, it commits as the plan says and ends only when it is interrupted.
 ///
 /// # Errors
 ///
@@ -12,6 +22,35 @@ pub fn ingest(
     progress: &dyn Progress,
     interrupt: &Interrupt,
 ) -> Result<IngestSummary, PipelineError> {
-    let _ = (plan, progress, interrupt);
-    Err(PipelineError::Worker("ingesting is not built yet".to_owned()))
+    let mut watch = Watch::start(progress, Stage::Connect);
+    let store = open_store(&plan.store)?;
+    let before = baseline(&store)?;
+    let session = LogSession::open(&plan.log, plan.threads, false)?;
+    let dictionaries = EventDictionaries::from_writer(&store);
+    let workers = Workers::start(plan.threads, &dictionaries)?;
+    let counters = Counters::new(session.partitions.len());
+    watch.next(0, 0, Stage::Ingest);
+    let replay = Replay {
+        session: &session,
+        store: &store,
+        workers: &workers,
+        dictionaries: &dictionaries,
+        counters: &counters,
+        options: ReplayOptions { follow: plan.follow, limit: plan.max_rejected, skip_lost: plan.skip_lost },
+        interrupt,
+    };
+    let replayed = replay.run(&mut watch);
+    let rows = counters.rows();
+    watch.next(replayed.as_ref().map_or(0, |replayed| replayed.bytes), rows.rows_read, Stage::Commit);
+    let replayed = finish(store, Some(session), replayed, before, rows)?;
+    check_limit(plan.max_rejected, rows)?;
+    let (stages, seconds_total) = watch.finish(replayed.bytes, rows.rows_read);
+    Ok(IngestSummary {
+        rows,
+        bytes: replayed.bytes,
+        records: replayed.records,
+        interrupted: replayed.is_interrupted,
+        stages,
+        seconds_total,
+    })
 }

@@ -15,13 +15,26 @@
 //! the store, and the store gives each range out once. A retry that wrote a block twice, a file loaded again, two
 //! loads that overlap, a replay: each turns up as a range that is known, and its rows count as duplicates.
 
+mod book;
+mod counters;
+mod deliver;
 mod error;
+mod gate;
 mod ingest;
+mod intake;
+mod lane;
 mod load;
 mod plan;
 mod produce;
 mod progress;
+mod reading;
+mod replay;
+mod session;
 mod summary;
+mod tee;
+mod unit;
+mod watch;
+mod workers;
 
 pub use error::PipelineError;
 pub use ingest::ingest;
@@ -33,3 +46,9 @@ pub use plan::{
 pub use produce::produce;
 pub use progress::{Interrupt, NoProgress, Progress, ProgressUpdate, Stage};
 pub use summary::{IngestSummary, LoadSummary, ProduceSummary, RowCounts, StageSummary};
+
+/// Bytes of blocks that a job has on their way at once, from the reader to the store.
+///
+/// Each costs its bytes once or twice more while it is compressed and sent, and about half of them as columns. A
+/// hundred blocks of the usual size keep every partition's requests and every core busy; more would only wait.
+const GATE_BYTES: usize = 64 << 20;

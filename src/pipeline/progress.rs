@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::summary::RowCounts;
+
 /// What a job is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -49,6 +51,18 @@ pub struct ProgressUpdate<'a> {
     pub rows_duplicate: u64,
     /// Records still to be read, per partition (a job that reads a log).
     pub lag: &'a [(i32, u64)],
+}
+
+impl ProgressUpdate<'_> {
+    /// An update that knows only rows.
+    pub(super) fn of_rows(rows: RowCounts) -> Self {
+        Self {
+            rows: rows.rows_read,
+            rows_rejected: rows.rows_rejected,
+            rows_duplicate: rows.rows_duplicate,
+            ..Self::default()
+        }
+    }
 }
 
 /// Hears how far a job is; called some ten times a second from one thread at a time.

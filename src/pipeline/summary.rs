@@ -35,6 +35,19 @@ impl RowCounts {
     }
 }
 
+impl std::ops::Add for RowCounts {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            rows_read: self.rows_read + other.rows_read,
+            rows_stored: self.rows_stored + other.rows_stored,
+            rows_rejected: self.rows_rejected + other.rows_rejected,
+            rows_duplicate: self.rows_duplicate + other.rows_duplicate,
+        }
+    }
+}
+
 /// What one stage of a job took and moved.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct StageSummary {

@@ -3,15 +3,21 @@
 use bytes::Bytes;
 use cartlog::kafka::{BlockHeaders, ClientOptions, Compression, KafkaClient, KafkaError, runtime};
 
-use crate::brokers::{brokers, unique_topic};
+use crate::brokers::{log, unique_topic};
 
-fn with_client<T>(test: impl AsyncFnOnce(KafkaClient) -> T) -> Option<T> {
-    let brokers = brokers()?;
-    let answer = runtime(2).unwrap().block_on(async {
-        let client = KafkaClient::connect(&brokers, &ClientOptions::default()).await.unwrap();
-        test(client).await
-    });
-    Some(answer)
+fn with_client<T>(test: impl AsyncFnOnce(KafkaClient) -> T) -> T {
+    with_options(&ClientOptions::default(), test)
+}
+
+fn with_options<T>(options: &ClientOptions, test: impl AsyncFnOnce(KafkaClient) -> T) -> T {
+    let directory = tempfile::tempdir().unwrap();
+    runtime(2).unwrap().block_on(async {
+        let served = log("kafka", directory.path()).serve().await;
+        let client = KafkaClient::connect(&served.brokers, options).await.unwrap();
+        let answer = test(client).await;
+        served.stop().await;
+        answer
+    })
 }
 
 fn block(number: u64, bytes: usize) -> (BlockHeaders, Bytes) {
@@ -64,10 +70,10 @@ fn blocks_come_back_byte_for_byte_with_their_headers() {
             placed.sort_unstable();
             assert_eq!(placed.iter().map(|(offset, _)| *offset).collect::<Vec<_>>(), (0..40).collect::<Vec<_>>());
 
-            let mut answers = client.consumer(&name, 0, 0).prefetch(Some(40));
+            let mut consumer = client.consumer(&name, 0, 0);
             let mut consumed = Vec::new();
-            while let Some(answer) = answers.recv().await {
-                consumed.extend(answer.unwrap().records);
+            while consumer.next_offset() < 40 {
+                consumed.extend(consumer.fetch().await.unwrap().records);
             }
             assert_eq!(consumed.len(), 40);
             for (record, (offset, number)) in consumed.into_iter().zip(placed) {
@@ -112,12 +118,12 @@ fn a_record_that_is_too_large_says_what_to_do() {
 
 #[test]
 fn a_partition_that_does_not_exist_is_reported_in_time() {
-    let Some(brokers) = brokers() else { return };
-    runtime(1).unwrap().block_on(async {
-        let options =
-            ClientOptions { retry_deadline: std::time::Duration::from_millis(300), ..ClientOptions::default() };
-        let client = KafkaClient::connect(&brokers, &options).await.unwrap();
-        let error = client.offsets("no-such-topic", 0).await.unwrap_err();
-        assert!(matches!(error, KafkaError::UnknownPartition { .. }), "{error}");
+    let options = ClientOptions { retry_deadline: std::time::Duration::from_millis(300), ..ClientOptions::default() };
+    with_options(&options, async |client| {
+        let name = unique_topic("partition");
+        client.create_topic(&name, 1).await.unwrap();
+        let error = client.offsets(&name, 5).await.unwrap_err();
+        assert!(error.to_string().contains(&format!("{name}/5")), "{error}");
+        client.delete_topic(&name).await.unwrap();
     });
 }

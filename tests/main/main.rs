@@ -1,4 +1,11 @@
 //! The integration tests, one binary: modules by what they prove.
 
+#![expect(clippy::unwrap_used, reason = "a test that fails should say where")]
+
 mod brokers;
+mod events;
 mod kafka;
+mod load;
+
+mod produce;
+mod stored;

@@ -1,0 +1,52 @@
+//! All partitions of a topic read at once, each ahead of who takes the records.
+
+use tokio::sync::mpsc;
+
+use super::session::LogSession;
+use crate::kafka::{Consumer, Fetched, KafkaError};
+
+/// From where to where a partition is to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ReadRange {
+    /// The first offset.
+    pub(super) start: i64,
+    /// The offset to stop at; `None` reads on as the log grows.
+    pub(super) end: Option<i64>,
+}
+
+/// An answer to a fetch, with the lane it belongs to.
+pub(super) type Answer = (usize, Result<Fetched, KafkaError>);
+
+/// Reads each partition over its range, in tasks of their own that end when their range or the receiver does.
+///
+/// Each task fetches one answer ahead; another waits in the channel. The last answer of a partition may reach beyond
+/// its end. With `skip_lost`, records that the log has dropped before they were read are stepped over.
+pub(super) fn read_partitions(session: &LogSession, ranges: &[ReadRange], skip_lost: bool) -> mpsc::Receiver<Answer> {
+    let (sender, receiver) = mpsc::channel(ranges.len().max(1));
+    for (lane, (range, &partition)) in ranges.iter().zip(&session.partitions).enumerate() {
+        let consumer = session.client.consumer(&session.topic, partition, range.start);
+        session.runtime.spawn(read(lane, consumer, range.end, skip_lost, sender.clone()));
+    }
+    receiver
+}
+
+async fn read(lane: usize, mut consumer: Consumer, end: Option<i64>, skip_lost: bool, answers: mpsc::Sender<Answer>) {
+    while end.is_none_or(|end| consumer.next_offset() < end) {
+        let answer = tokio::select! {
+            answer = consumer.fetch() => answer,
+            () = answers.closed() => return,
+        };
+        match answer {
+            Err(KafkaError::OffsetOutOfRange { lost, topic, partition, .. }) if skip_lost && !lost.is_empty() => {
+                tracing::warn!(topic, partition, ?lost, "skipping records that the log has dropped");
+                consumer.seek(lost.end);
+            }
+            answer => {
+                let is_last = answer.is_err();
+                if answers.send((lane, answer)).await.is_err() || is_last {
+                    return;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! What a job holds open: the log with its topic, and the store.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use cartlog_storage::io::OsDirectory;
+use tokio::runtime::Runtime;
+
+use super::error::PipelineError;
+use super::plan::{LogPlan, LogTarget, RejectLimit};
+use super::summary::RowCounts;
+use crate::event::schema;
+use crate::kafka::{ClientOptions, Compression, EmbeddedLog, KafkaClient, Producer, Topic, runtime};
+use cartlog_storage::store::{StoreWriter, Totals, WriterOptions};
+
+/// A log and one of its topics.
+#[derive(Debug)]
+pub(super) struct LogSession {
+    pub(super) client: KafkaClient,
+    pub(super) topic: Arc<str>,
+    /// The topic's partitions, ascending; a lane's number is a place in this list.
+    pub(super) partitions: Vec<i32>,
+    /// The topic's id, where it can be learnt.
+    pub(super) topic_id: Option<[u8; 16]>,
+    compression: Compression,
+    embedded: Option<EmbeddedLog>,
+    /// Dropped last: everything above runs on it.
+    pub(super) runtime: Runtime,
+}
+
+impl LogSession {
+    /// Connects to the log of a plan, starting it if it is the embedded one. With `create`, a topic that is not there
+    /// is created.
+    pub(super) fn open(plan: &LogPlan, threads: usize, create: bool) -> Result<Self, PipelineError> {
+        let runtime = runtime(threads)?;
+        let (embedded, brokers) = match &plan.target {
+            LogTarget::Brokers(brokers) => (None, brokers.clone()),
+            LogTarget::Embedded(directory) => {
+                let embedded = runtime.block_on(EmbeddedLog::start(directory))?;
+                let address = embedded.address().to_string();
+                (Some(embedded), vec![address])
+            }
+        };
+        let (client, topic) = runtime.block_on(connect(&brokers, plan, &plan.client, create))?;
+        let topic_id = embedded.as_ref().and_then(|log| log.topic_id(&topic.name));
+        Ok(Self {
+            client,
+            topic: topic.name.into(),
+            partitions: topic.partitions,
+            topic_id,
+            compression: plan.compression,
+            embedded,
+            runtime,
+        })
+    }
+
+    /// A producer for each partition, in order.
+    pub(super) fn producers(&self) -> Vec<Producer> {
+        let producer = |&partition| self.client.producer(&self.topic, partition, self.compression);
+        self.partitions.iter().map(producer).collect()
+    }
+
+    /// Stops the embedded log, if it is one, once everything in it is on disk.
+    pub(super) fn close(self) -> Result<(), PipelineError> {
+        let Self { embedded, runtime, client, .. } = self;
+        drop(client);
+        if let Some(embedded) = embedded {
+            runtime.block_on(embedded.shutdown())?;
+        }
+        Ok(())
+    }
+}
+
+async fn connect(
+    brokers: &[String],
+    plan: &LogPlan,
+    options: &ClientOptions,
+    create: bool,
+) -> Result<(KafkaClient, Topic), PipelineError> {
+    let client = KafkaClient::connect(brokers, options).await?;
+    let topic =
+        if create { client.ensure_topic(&plan.topic, plan.partitions).await } else { client.topic(&plan.topic).await };
+    Ok((client, topic?))
+}
+
+/// Opens the store in a directory for writing, creating it if it is not there.
+pub(super) fn open_store(directory: &Path) -> Result<StoreWriter, PipelineError> {
+    let root = OsDirectory::open(directory)
+        .map_err(|reason| PipelineError::Directory { directory: directory.display().to_string(), reason })?;
+    Ok(StoreWriter::open(Arc::new(root), schema(), WriterOptions::default())?)
+}
+
+/// What the store has counted before a job.
+pub(super) fn baseline(store: &StoreWriter) -> Result<RowCounts, PipelineError> {
+    // Nothing is appended yet: this only asks.
+    Ok(rows_of(&store.commit()?.totals))
+}
+
+/// Ends a job that went well or not: commits what the store has taken, stops the log, and gives the first error. What
+/// the store has counted since `before` must be what the job has.
+pub(super) fn finish<T>(
+    store: StoreWriter,
+    session: Option<LogSession>,
+    outcome: Result<T, PipelineError>,
+    before: RowCounts,
+    job: RowCounts,
+) -> Result<T, PipelineError> {
+    let committed = store.close();
+    let stopped = session.map_or(Ok(()), LogSession::close);
+    let value = outcome?;
+    let after = rows_of(&committed?.totals);
+    stopped?;
+    job.check()?;
+    if before + job == after { Ok(value) } else { Err(PipelineError::StoreDisagrees { before, job, after }) }
+}
+
+fn rows_of(totals: &Totals) -> RowCounts {
+    RowCounts {
+        rows_read: totals.rows_read,
+        rows_stored: totals.rows_stored,
+        rows_rejected: totals.rows_rejected,
+        rows_duplicate: totals.rows_duplicate,
+    }
+}
+
+/// Checks the rejected rows of a whole job.
+pub(super) fn check_limit(limit: Option<RejectLimit>, rows: RowCounts) -> Result<(), PipelineError> {
+    match limit {
+        Some(limit) if limit.is_exceeded(rows.rows_rejected, rows.rows_read, true) => {
+            Err(PipelineError::TooManyRejected { limit, rows })
+        }
+        _ => Ok(()),
+    }
+}
