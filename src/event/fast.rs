@@ -3,9 +3,8 @@
 //! The idea: nearly every line of real data has one shape: the fixed time, plain texts, plain digits, a price with a
 //! point, a canonical UUID. Reading each field as what it must be finds the comma after it as a by-product, so the line
 //! is never scanned for structure: no search for newlines, commas or quotes, no list of fields. Anything unexpected
-//! (a quote, a sign, a text that the caches don't know, the last bytes of a block) gives `None`
-//! without a trace, and the general path takes the line. The general path alone defines what a line means; this one
-//! only has to agree with it where it answers, which is what the property test in `parser.rs` checks.
+//! (a quote, a sign, a text that the caches don't know, the last bytes of a block) gives `None` without a trace, and the
+//! general path takes the line. The general path alone defines what a line means; this one only has to agree with it where it answers, which is what a property test of the parser checks.
 //!
 //! Cost: about 110 bytes pass through some 25 eight-byte words, with three hash look-ups; mispredicted branches (the
 //! lengths of two texts and two numbers vary) are most of what is left. Finding the newline and the commas first, with

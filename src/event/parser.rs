@@ -148,7 +148,7 @@ impl BlockParser {
 
     /// Parses a block of whole lines, or a message.
     ///
-    /// Costs about 1.5 ns a byte or less for lines in the public layout, five times that for others.
+    /// Costs about 1 ns a byte or less for lines in the public layout, three times that for others.
     pub fn parse(&mut self, bytes: &[u8], at: &Position<'_>) -> Parsed {
         let mut output =
             Output { at, bytes, rows: Rows::with_capacity(bytes.len() / self.bytes_per_row + 1), rejects: Vec::new() };
