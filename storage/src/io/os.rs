@@ -23,7 +23,13 @@ impl OsDirectory {
     /// The error of the system call when the folder can't be created.
     pub fn open(root: impl Into<PathBuf>) -> io::Result<Self> {
         let root = root.into();
+        let absent: Vec<&Path> = root.ancestors().take_while(|folder| !folder.exists()).collect();
         fs::create_dir_all(&root)?;
+        // The new folders' names are made durable, or all that is synced inside them could go with them.
+        for parent in absent.iter().filter_map(|folder| folder.parent()) {
+            let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+            File::open(parent)?.sync_all()?;
+        }
         Ok(Self { root })
     }
 

@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 
 use cartlog_storage::io::{Fault, FaultDirectory, MemoryDirectory};
-use cartlog_storage::store::{Snapshot, StoreError, verify};
+use cartlog_storage::store::{Snapshot, StoreError, StoreWriter, verify};
 
 use crate::support::{self, Content};
 
@@ -81,5 +81,20 @@ fn an_error_at_every_operation_stops_the_store_and_loses_nothing() {
         let message = error.to_string();
         assert!(message.contains("injected fault"), "operation {at}: {message}");
         assert_same(memory, &expected, &format!("{kind:?} at operation {at}"));
+    }
+}
+
+#[test]
+fn what_a_commit_has_acknowledged_survives_any_power_loss() {
+    let memory = MemoryDirectory::new();
+    let writer = StoreWriter::open(Arc::new(memory.clone()), support::schema(), support::options()).unwrap();
+    for number in 0..support::DELIVERIES {
+        writer.append(support::delivery(&writer, number).unwrap()).unwrap();
+        let committed = writer.commit().unwrap();
+        for seed in [0, 1, number + 2, number + 1000] {
+            let after = memory.after_power_loss(seed);
+            assert_eq!(*Snapshot::open(Arc::new(after.clone())).unwrap().totals(), committed.totals, "seed {seed}");
+            assert!(verify(&after).unwrap().is_sound(), "seed {seed}");
+        }
     }
 }
