@@ -158,3 +158,119 @@ fn skip_client_id(frame: &mut Bytes) -> Result<(), ProtocolError> {
     frame.advance(length);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Context, Poll, Waker};
+
+    use proptest::prelude::*;
+    use tempfile::TempDir;
+    use tokio::sync::watch;
+
+    use super::super::api::REGISTRY;
+    use super::super::options::BrokerOptions;
+    use super::super::shape::tests::sample;
+    use super::*;
+    use crate::io::OsDirectory;
+    use crate::log::{Log, LogOptions, TopicConfig};
+
+    fn node() -> (TempDir, Arc<Node>) {
+        let folder = tempfile::tempdir().unwrap();
+        let log = Log::open(Arc::new(OsDirectory::open(folder.path()).unwrap()), LogOptions::default()).unwrap();
+        log.create_topic("t", 1, TopicConfig::default()).unwrap();
+        let (_, closing) = watch::channel(false);
+        let options = BrokerOptions::default();
+        (folder, Arc::new(Node { log: Arc::new(log), options, host: "h".to_owned().into(), port: 1, closing }))
+    }
+
+    fn frame(key: i16, version: i16, flexible: bool, body: &[u8]) -> Bytes {
+        let mut frame = Vec::new();
+        frame.extend_from_slice(&key.to_be_bytes());
+        frame.extend_from_slice(&version.to_be_bytes());
+        frame.extend_from_slice(&77_i32.to_be_bytes());
+        frame.extend_from_slice(b"\0\x02me");
+        if flexible {
+            frame.push(0);
+        }
+        frame.extend_from_slice(body);
+        frame.into()
+    }
+
+    /// Runs a request to its end and returns the answer's bytes after the length, which is checked.
+    async fn exchange(node: &Arc<Node>, frame: Bytes) -> Result<Option<Vec<u8>>, ProtocolError> {
+        let answer = match handle(node, frame)? {
+            Response::Silent => return Ok(None),
+            Response::Ready(answer) => answer,
+            Response::Later(answer) | Response::Alone(answer) => answer.await?,
+        };
+        assert!(answer.pieces.iter().all(|piece| !piece.is_empty()));
+        let bytes = answer.pieces.concat();
+        assert_eq!(bytes[..4], i32::try_from(bytes.len() - 4).unwrap().to_be_bytes());
+        Ok(Some(bytes[4..].to_vec()))
+    }
+
+    #[tokio::test]
+    async fn every_version_of_every_api_is_answered_and_nothing_else_is() {
+        let (_folder, node) = node();
+        for api in REGISTRY {
+            for version in -1..=api.announced.1 + 1 {
+                let flexible = version >= api.flexible_since;
+                for elements in 0..2 {
+                    let body = sample(api.shape, version, flexible, elements);
+                    let result = exchange(&node, frame(api.key, version, flexible, &body)).await;
+                    let named = format!("{} version {version}: {result:?}", api.name);
+                    if !api.implemented().contains(&version) && api.key != 18 {
+                        assert!(matches!(result, Err(ProtocolError::UnknownVersion { .. })), "{named}");
+                        continue;
+                    }
+                    match result {
+                        Ok(Some(bytes)) => assert_eq!(bytes[..4], 77_i32.to_be_bytes(), "{named}"),
+                        // acks is 0, and an error can't be told otherwise.
+                        Ok(None) | Err(ProtocolError::UnacknowledgedAppend(_)) => assert_eq!(api.key, 0, "{named}"),
+                        Err(_) => panic!("{named}"),
+                    }
+                }
+            }
+        }
+        assert_eq!(exchange(&node, frame(999, 0, false, &[])).await, Err(ProtocolError::UnknownApi(999)));
+    }
+
+    #[tokio::test]
+    async fn a_newer_client_learns_the_versions_in_the_oldest_form() {
+        let (_folder, node) = node();
+        let bytes = exchange(&node, frame(18, 99, true, b"whatever")).await.unwrap().unwrap();
+        assert_eq!(bytes[4..6], 35_i16.to_be_bytes());
+        assert_eq!(bytes[6..10], i32::try_from(REGISTRY.len()).unwrap().to_be_bytes());
+        assert_eq!(bytes.len(), 10 + 6 * REGISTRY.len(), "version 0 ends after the array");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        /// Damaged requests end in an answer or an error, at once or later, but never in a panic.
+        #[test]
+        fn damaged_requests_do_no_harm(
+            which in any::<prop::sample::Index>(),
+            version in 0_i16..13,
+            changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let api = REGISTRY[which.index(REGISTRY.len())];
+            let flexible = version >= api.flexible_since;
+            let mut bytes = frame(api.key, version, flexible, &sample(api.shape, version, flexible, 2)).to_vec();
+            for (at, value) in changes {
+                let at = 8 + at.index(bytes.len() - 8);
+                bytes[at] = value;
+            }
+            if cut.index(3) == 0 {
+                bytes.truncate(cut.index(bytes.len()));
+            }
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+            let (_folder, node) = node();
+            runtime.block_on(async {
+                let mut exchange = std::pin::pin!(exchange(&node, bytes.into()));
+                let polled: Poll<_> = exchange.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+                drop(polled);
+            });
+        }
+    }
+}

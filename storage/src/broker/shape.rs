@@ -201,3 +201,80 @@ impl Walk<'_> {
         Ok(taken)
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A body of this outline with `elements` elements in every array; texts are `"t"`, numbers 0, bytes empty.
+    pub(in crate::broker) fn sample(parts: &[Part], version: i16, flexible: bool, elements: u8) -> Vec<u8> {
+        let mut body = Vec::new();
+        let put_count = |body: &mut Vec<u8>| {
+            if flexible { body.push(elements + 1) } else { body.extend_from_slice(&[0, 0, 0, elements]) }
+        };
+        let put_text = |body: &mut Vec<u8>| body.extend_from_slice(if flexible { b"\x02t" } else { b"\0\x01t" });
+        for part in parts.iter().filter(|part| (part.since..=part.until).contains(&version)) {
+            match part.kind {
+                Kind::Fixed(length) => body.extend(std::iter::repeat_n(0, length)),
+                Kind::Text => put_text(&mut body),
+                Kind::Bytes => body.extend_from_slice(if flexible { &[1] } else { &[0; 4] }),
+                Kind::Values(length) => {
+                    put_count(&mut body);
+                    body.extend(std::iter::repeat_n(0, length * usize::from(elements)));
+                }
+                Kind::Texts => {
+                    put_count(&mut body);
+                    (0..elements).for_each(|_| put_text(&mut body));
+                }
+                Kind::Structs(parts) => {
+                    put_count(&mut body);
+                    (0..elements).for_each(|_| body.extend(sample(parts, version, flexible, elements)));
+                }
+            }
+        }
+        if flexible {
+            body.push(0);
+        }
+        body
+    }
+
+    const PARTS: &[Part] = &[text(), fixed(4), structs(&[bytes(), values(8), texts().since(2)]), fixed(1).until(1)];
+
+    #[test]
+    fn follows_the_outline_of_each_version() {
+        for version in 0..3 {
+            for flexible in [false, true] {
+                let body = sample(PARTS, version, flexible, 3);
+                assert_eq!(check(&body, PARTS, version, flexible), Ok(()));
+                for length in 0..body.len() {
+                    assert!(check(&body[..length], PARTS, version, flexible).is_err(), "{length}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn refuses_counts_that_the_bytes_cannot_hold() {
+        const ELEMENT: &[Part] = &[fixed(1)];
+        let array = &[structs(ELEMENT)];
+        assert!(check(&[0x7f, 0xff, 0xff, 0xff, 1, 2, 3], array, 0, false).is_err());
+        assert!(check(&[0xff, 0xff, 0xff, 0xff, 0x0f, 1, 2], array, 0, true).is_err());
+        let many = vec![0; 4 + MAXIMUM_ELEMENTS + 1];
+        let mut many_announced = many;
+        many_announced[..4].copy_from_slice(&u32::try_from(MAXIMUM_ELEMENTS + 1).unwrap().to_be_bytes());
+        assert!(check(&many_announced, array, 0, false).is_err());
+        assert!(check(&[0xff, 0xff, 0xff, 0xff, 0x7f], &[], 0, true).is_err(), "tags beyond 32 bits");
+        assert!(check(&[0xff, 0xff, 0xff, 0xfe], array, 0, false).is_err(), "a negative count");
+        assert_eq!(check(&[0xff, 0xff, 0xff, 0xff], array, 0, false), Ok(()), "null");
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_answered_without_panic(body in proptest::collection::vec(any::<u8>(), 0..60), version in 0_i16..3) {
+            let _ = check(&body, PARTS, version, false);
+            let _ = check(&body, PARTS, version, true);
+        }
+    }
+}

@@ -29,11 +29,14 @@
 mod batch;
 mod catalogue;
 mod checkpoint;
+#[cfg(test)]
+mod crash_tests;
 mod error;
 mod flush;
 mod index;
 mod options;
 mod partition;
+mod records;
 mod recovery;
 mod segment;
 mod topic;

@@ -14,6 +14,7 @@ use tokio::sync::{Notify, watch};
 use super::batch::{BatchHeader, Offset};
 use super::error::{IoContext as _, LogError};
 use super::flush::{FlushQueue, FlushState};
+use super::records;
 use super::recovery;
 use super::segment::{Location, Segment};
 use super::writer::ActiveSegment;
@@ -291,11 +292,19 @@ impl Partition {
             if segment.latest(&*self.directory)?.is_none_or(|(latest, _)| latest < timestamp_ms) {
                 continue;
             }
-            if let Some(location) = segment.locate_time(&*self.directory, timestamp_ms, self.start())? {
-                return Ok(Some(TimedOffset {
-                    timestamp_ms: location.header.max_timestamp_ms,
-                    offset: location.header.base_offset,
-                }));
+            let mut from = self.start();
+            // A batch that claims a late time needn't hold a record of that time.
+            while let Some(location) = segment.locate_time(&*self.directory, timestamp_ms, from)? {
+                let batch = segment.read(&location, location.header.size, true)?;
+                let found = records::find_time(&batch, timestamp_ms, from).map_err(|error| LogError::Corrupt {
+                    path: segment.path().to_owned(),
+                    position: location.position,
+                    detail: error.to_string(),
+                })?;
+                if found.is_some() {
+                    return Ok(found);
+                }
+                from = location.header.next_offset();
             }
         }
         Ok(None)

@@ -5,7 +5,7 @@
 //! sound the log is cut. All earlier segments lie before the recovery point, because a segment is synced when it is
 //! closed; should one not (the machine died meanwhile), it is scanned as well.
 
-use super::batch::Offset;
+use super::batch::{BatchHeader, Offset};
 use super::error::{IoContext as _, LogError};
 use super::segment::{Indexes, Scanner, Segment, Step, segment_path};
 use crate::io::Directory;
@@ -109,18 +109,27 @@ fn scan(
             start = 0;
         }
     }
-    let (mut size, mut end) = (start, base);
+    let (mut size, mut end) = (start, None);
+    // The checksum doesn't cover the base offset, so that offsets must follow each other to be believed. Only what was
+    // on disk may have gaps.
+    let follows = |header: &BatchHeader, end: Option<Offset>| {
+        let Some(expected) = end.or((start == 0).then_some(base)) else {
+            // The index entry that led here named this batch's last offset.
+            return true;
+        };
+        header.base_offset == expected || (header.base_offset > expected && header.next_offset() <= recovery_point)
+    };
     let mut scanner = Scanner::verifying(&*reader, start, length);
     loop {
         match scanner.next(true).at("read", &path)? {
-            Step::Batch(location) if location.header.base_offset >= end => {
-                end = location.header.next_offset();
+            Step::Batch(location) if follows(&location.header, end) => {
+                end = Some(location.header.next_offset());
                 size = location.position + location.header.size as u64;
                 indexes.observe(base, &location.header, location.position, interval);
             }
             Step::Batch(location) => {
                 let (got, position) = (location.header.base_offset, location.position);
-                tracing::warn!(segment = path, position, "offset {got} follows {end}; the log is cut there");
+                tracing::warn!(segment = path, position, "offset {got} is out of order; the log is cut there");
                 break;
             }
             Step::End => break,
@@ -131,7 +140,7 @@ fn scan(
             }
         }
     }
-    Ok(Scan { size, end, indexes })
+    Ok(Scan { size, end: end.unwrap_or(base), indexes })
 }
 
 fn remove_from(directory: &dyn Directory, folder: &str, bases: &[Offset]) -> Result<(), LogError> {

@@ -17,7 +17,7 @@ use super::session::{Body, Request, Response};
 use super::shape::Part;
 
 /// What is offered, by key. Everything announced to clients follows from this.
-static REGISTRY: &[&Api] = &[
+pub(super) static REGISTRY: &[&Api] = &[
     &produce::API,
     &fetch::API,
     &list_offsets::API,
