@@ -8,11 +8,13 @@ use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Buf as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::net::tcp::WriteHalf;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::error::ProtocolError;
 use super::frame::FrameBuffer;
@@ -38,10 +40,16 @@ pub(super) async fn serve(node: Arc<Node>, mut stream: TcpStream) -> io::Result<
     // A request that wants to be handled alone stops the handling of later ones.
     let mut alone = false;
     let mut leaving = false;
+    // Permits for the bytes of the large request that is arriving.
+    let mut permit: Option<OwnedSemaphorePermit> = None;
     loop {
         while !alone && !leaving && pending.len() < MAXIMUM_PENDING {
             let handled = match frames.next() {
-                Ok(Some(frame)) => session::handle(&node, frame),
+                Ok(Some(frame)) => {
+                    let handled = session::handle(&node, frame);
+                    permit = None;
+                    handled
+                }
                 Ok(None) => break,
                 Err(error) => Err(error),
             };
@@ -62,7 +70,10 @@ pub(super) async fn serve(node: Arc<Node>, mut stream: TcpStream) -> io::Result<
         if leaving && pending.is_empty() {
             return Ok(());
         }
-        let reads = !leaving && !alone && pending.len() < MAXIMUM_PENDING;
+        let takes = !leaving && !alone && pending.len() < MAXIMUM_PENDING;
+        let permits = if permit.is_none() { node.permits_for(frames.arriving()) } else { 0 };
+        let reads = takes && permits == 0;
+        let patience = if frames.is_within_frame() { node.options.patience } else { node.options.idle };
         if reads && frames.is_within_frame() {
             // The client may hold back the frame's end until what came before is acknowledged (Nagle's algorithm);
             // the kernel would take 40 ms for that.
@@ -74,7 +85,7 @@ pub(super) async fn serve(node: Arc<Node>, mut stream: TcpStream) -> io::Result<
             biased;
             answers = poll_fn(|context| next_answers(&mut pending, context)), if !pending.is_empty() => {
                 match answers {
-                    Ok(answers) => send(&mut writer, answers).await?,
+                    Ok(answers) => send(&mut writer, answers, node.options.patience).await?,
                     Err(error) => {
                         report(&stream, &error);
                         return Ok(());
@@ -85,7 +96,11 @@ pub(super) async fn serve(node: Arc<Node>, mut stream: TcpStream) -> io::Result<
             read = reader.read_buf(&mut room), if reads => {
                 leaving = read? == 0;
             }
+            acquired = Arc::clone(&node.large_requests).acquire_many_owned(permits), if takes && permits > 0 => {
+                permit = acquired.ok();
+            }
             () = closed(&mut closing), if !leaving => leaving = true,
+            () = tokio::time::sleep(patience), if reads && pending.is_empty() => return Ok(()),
         }
     }
 }
@@ -120,11 +135,11 @@ fn next_answers(
     if answers.is_empty() { Poll::Pending } else { Poll::Ready(Ok(answers)) }
 }
 
-async fn send(writer: &mut WriteHalf<'_>, answers: Vec<Answer>) -> io::Result<()> {
+async fn send(writer: &mut WriteHalf<'_>, answers: Vec<Answer>, patience: Duration) -> io::Result<()> {
     let mut pieces: VecDeque<_> = answers.into_iter().flat_map(|answer| answer.pieces).collect();
     while !pieces.is_empty() {
         let slices: Vec<_> = pieces.iter().take(64).map(|piece| IoSlice::new(piece)).collect();
-        let mut written = writer.write_vectored(&slices).await?;
+        let mut written = tokio::time::timeout(patience, writer.write_vectored(&slices)).await??;
         if written == 0 {
             return Err(io::ErrorKind::WriteZero.into());
         }

@@ -44,6 +44,11 @@ impl FrameBuffer {
         !self.buffer.is_empty()
     }
 
+    /// The announced size of the frame that is arriving.
+    pub(super) fn arriving(&self) -> usize {
+        self.frame_size().ok().flatten().unwrap_or_default()
+    }
+
     /// Room for the next read. Call [`FrameBuffer::next`] until it gives nothing before.
     pub(super) fn room(&mut self) -> Limit<&mut BytesMut> {
         let there = self.buffer.len();

@@ -5,13 +5,16 @@ use std::sync::Arc;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::BrokerId;
 use kafka_protocol::protocol::StrBytes;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use super::options::BrokerOptions;
 use crate::log::{BatchError, Log, LogError};
 
 /// The id of the only node.
 pub(super) const NODE_ID: BrokerId = BrokerId(1);
+
+/// Requests up to this size need no permit.
+const SMALL_REQUEST: usize = 1 << 20;
 
 /// The one node of the cluster.
 #[derive(Debug)]
@@ -21,8 +24,34 @@ pub(super) struct Node {
     /// Host and port told to clients.
     pub(super) host: StrBytes,
     pub(super) port: i32,
+    /// One permit for each KiB of large requests that may be in memory.
+    pub(super) large_requests: Arc<Semaphore>,
     /// Becomes true when the broker shuts down.
     pub(super) closing: watch::Receiver<bool>,
+}
+
+impl Node {
+    /// A node that tells clients to connect to `host` and `port`.
+    pub(super) fn new(
+        log: Arc<Log>,
+        options: BrokerOptions,
+        (host, port): (String, u16),
+        closing: watch::Receiver<bool>,
+    ) -> Self {
+        let permits = (options.max_inflight_bytes >> 10).min(Semaphore::MAX_PERMITS);
+        let large_requests = Arc::new(Semaphore::new(permits));
+        Self { log, options, host: text(host), port: i32::from(port), large_requests, closing }
+    }
+
+    /// The permits that a request of this size needs before its bytes are read.
+    pub(super) fn permits_for(&self, request_bytes: usize) -> u32 {
+        if request_bytes <= SMALL_REQUEST {
+            return 0;
+        }
+        // A request larger than all permits together gets them all.
+        let permits = (request_bytes >> 10).min(self.options.max_inflight_bytes >> 10);
+        u32::try_from(permits).unwrap_or(u32::MAX)
+    }
 }
 
 /// Returns when the broker shuts down.

@@ -1,5 +1,7 @@
 //! What a broker may be told.
 
+use std::time::Duration;
+
 /// Settings of a broker.
 #[derive(Debug, Clone)]
 pub struct BrokerOptions {
@@ -17,6 +19,12 @@ pub struct BrokerOptions {
     pub max_connections: usize,
     /// The largest request taken, in bytes.
     pub max_request_bytes: usize,
+    /// The most bytes of large requests (over 1 MiB) in memory at the same time, over all connections; more wait.
+    pub max_inflight_bytes: usize,
+    /// How long a client may take to send the next bytes of a request or to take the next bytes of an answer.
+    pub patience: Duration,
+    /// How long a connection may do nothing at all.
+    pub idle: Duration,
     /// The most record bytes in one answer, whatever the client asks for (one batch may exceed it).
     pub max_fetch_bytes: usize,
 }
@@ -31,6 +39,9 @@ impl Default for BrokerOptions {
             insecure: false,
             max_connections: 1024,
             max_request_bytes: 100 << 20,
+            max_inflight_bytes: 512 << 20,
+            patience: Duration::from_secs(60),
+            idle: Duration::from_secs(600),
             max_fetch_bytes: 55 << 20,
         }
     }

@@ -11,7 +11,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use super::connection;
 use super::error::BrokerError;
-use super::node::{Node, closed, text};
+use super::node::{Node, closed};
 use super::options::BrokerOptions;
 use crate::log::Log;
 
@@ -65,9 +65,9 @@ impl Broker {
         }
         let listener = TcpListener::bind(&addresses[..]).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let (host, port) = advertised(&options, address)?;
+        let advertised = advertised(&options, address)?;
         let (closing, receiver) = watch::channel(false);
-        let node = Node { log: Arc::clone(&log), options, host: text(host), port: i32::from(port), closing: receiver };
+        let node = Node::new(Arc::clone(&log), options, advertised, receiver);
         let task = tokio::spawn(accept(listener, Arc::new(node)));
         tracing::info!(%address, "listening");
         Ok(BrokerHandle { address, log, closing, task })

@@ -172,7 +172,8 @@ mod tests {
     use super::super::shape::tests::sample;
     use super::*;
     use crate::io::OsDirectory;
-    use crate::log::{Log, LogOptions, TopicConfig};
+    use crate::log::batch_for_tests as batch;
+    use crate::log::{BatchHeader, Log, LogOptions, TopicConfig};
 
     fn node() -> (TempDir, Arc<Node>) {
         let folder = tempfile::tempdir().unwrap();
@@ -180,7 +181,7 @@ mod tests {
         log.create_topic("t", 1, TopicConfig::default()).unwrap();
         let (_, closing) = watch::channel(false);
         let options = BrokerOptions::default();
-        (folder, Arc::new(Node { log: Arc::new(log), options, host: "h".to_owned().into(), port: 1, closing }))
+        (folder, Arc::new(Node::new(Arc::new(log), options, ("h".to_owned(), 1), closing)))
     }
 
     fn frame(key: i16, version: i16, flexible: bool, body: &[u8]) -> Bytes {
@@ -242,6 +243,135 @@ mod tests {
         assert_eq!(bytes[4..6], 35_i16.to_be_bytes());
         assert_eq!(bytes[6..10], i32::try_from(REGISTRY.len()).unwrap().to_be_bytes());
         assert_eq!(bytes.len(), 10 + 6 * REGISTRY.len(), "version 0 ends after the array");
+    }
+
+    fn put_length(body: &mut Vec<u8>, flexible: bool, length: usize) {
+        if flexible {
+            let mut rest = length + 1;
+            while rest >= 0x80 {
+                body.push(rest.to_le_bytes()[0] | 0x80);
+                rest >>= 7;
+            }
+            body.push(rest.to_le_bytes()[0]);
+        } else {
+            body.extend_from_slice(&u32::try_from(length).unwrap().to_be_bytes());
+        }
+    }
+
+    fn put_name(body: &mut Vec<u8>, flexible: bool) {
+        body.extend_from_slice(if flexible { b"\x02t" } else { b"\0\x01t" });
+    }
+
+    fn produce_body(version: i16, acks: i16, partition: i32, batch: &[u8]) -> Vec<u8> {
+        let flexible = version >= 9;
+        let mut body = if flexible { vec![0] } else { vec![0xff, 0xff] };
+        body.extend_from_slice(&acks.to_be_bytes());
+        body.extend_from_slice(&30_000_i32.to_be_bytes());
+        put_length(&mut body, flexible, 1);
+        put_name(&mut body, flexible);
+        put_length(&mut body, flexible, 1);
+        body.extend_from_slice(&partition.to_be_bytes());
+        put_length(&mut body, flexible, batch.len());
+        body.extend_from_slice(batch);
+        if flexible {
+            body.extend_from_slice(&[0, 0, 0]);
+        }
+        body
+    }
+
+    fn fetch_body(version: i16, offset: i64, max_bytes: i32) -> Vec<u8> {
+        let flexible = version >= 12;
+        let mut body = Vec::new();
+        for value in [-1, 0, 1, max_bytes] {
+            body.extend_from_slice(&i32::to_be_bytes(value));
+        }
+        body.push(0);
+        if version >= 7 {
+            body.extend_from_slice(&[0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff]);
+        }
+        put_length(&mut body, flexible, 1);
+        put_name(&mut body, flexible);
+        put_length(&mut body, flexible, 1);
+        body.extend_from_slice(&0_i32.to_be_bytes());
+        if version >= 9 {
+            body.extend_from_slice(&0_i32.to_be_bytes());
+        }
+        body.extend_from_slice(&offset.to_be_bytes());
+        if version >= 12 {
+            body.extend_from_slice(&(-1_i32).to_be_bytes());
+        }
+        if version >= 5 {
+            body.extend_from_slice(&(-1_i64).to_be_bytes());
+        }
+        body.extend_from_slice(&max_bytes.to_be_bytes());
+        if flexible {
+            body.extend_from_slice(&[0, 0]);
+        }
+        if version >= 7 {
+            put_length(&mut body, flexible, 0);
+        }
+        if version >= 11 {
+            body.extend_from_slice(if flexible { &[1] } else { &[0, 0] });
+        }
+        if flexible {
+            body.push(0);
+        }
+        body
+    }
+
+    /// The fetch answer of a node whose topic holds one batch: the batch is its only long field.
+    fn fetched(answer: &[u8], batch_length: usize) -> Option<(i64, usize)> {
+        (0..=answer.len().saturating_sub(batch_length)).find_map(|at| {
+            let header = BatchHeader::decode(&answer[at..]).ok()?;
+            header.verify(&answer[at..]).ok()?;
+            Some((header.base_offset.0, answer.len() - at - header.size))
+        })
+    }
+
+    #[tokio::test]
+    async fn what_is_produced_in_any_version_is_fetched_in_any_version() {
+        let (_folder, node) = node();
+        let sent = batch(2, 5, b"value");
+        let mut count = 0;
+        for version in 3..=11 {
+            let flexible = version >= 9;
+            for acks in [-1, 1, 0] {
+                let body = produce_body(version, acks, 0, &sent);
+                let answer = exchange(&node, frame(0, version, flexible, &body)).await.unwrap();
+                count += 2;
+                let Some(answer) = answer else {
+                    assert_eq!(acks, 0, "only acks=0 is not answered");
+                    continue;
+                };
+                assert_ne!(acks, 0);
+                // Correlation id, tags, one topic named t, one partition 0 without error, its base offset.
+                let head: &[u8] = if flexible { b"\0\x02\x02t\x02" } else { b"\0\0\0\x01\0\x01t\0\0\0\x01" };
+                let rest = answer[4..].strip_prefix(head).unwrap();
+                assert_eq!(rest[..6], [0; 6]);
+                assert_eq!(rest[6..14], i64::to_be_bytes(count - 2));
+            }
+            let refused = exchange(&node, frame(0, version, flexible, &produce_body(version, 1, 7, &sent))).await;
+            assert!(refused.unwrap().unwrap().windows(6).any(|window| window == [0, 0, 0, 7, 0, 3]));
+            let unheard = exchange(&node, frame(0, version, flexible, &produce_body(version, 0, 7, &sent))).await;
+            assert!(matches!(unheard, Err(ProtocolError::UnacknowledgedAppend(_))));
+        }
+        for version in 4..=12 {
+            let flexible = version >= 12;
+            for offset in [0, 1, 9] {
+                let body = fetch_body(version, offset, 1);
+                let answer = exchange(&node, frame(1, version, flexible, &body)).await.unwrap().unwrap();
+                // In the flexible form the tags of partition, topic and response follow the batch.
+                let expected = Some((offset / 2 * 2, if flexible { 3 } else { 0 }));
+                assert_eq!(fetched(&answer, sent.len()), expected, "version {version}, offset {offset}");
+            }
+            let body = fetch_body(version, count, 1000);
+            let answer = exchange(&node, frame(1, version, flexible, &body)).await.unwrap().unwrap();
+            assert_eq!(fetched(&answer, sent.len()), None, "at the end there is nothing");
+            let body = fetch_body(version, count + 1, 1000);
+            let answer = exchange(&node, frame(1, version, flexible, &body)).await.unwrap().unwrap();
+            let outside = [&[0, 0, 0, 0, 0, 1], &count.to_be_bytes()[..], &count.to_be_bytes()[..]].concat();
+            assert!(answer.windows(outside.len()).any(|window| window == outside), "out of range, with the end");
+        }
     }
 
     proptest! {

@@ -13,6 +13,9 @@ use super::batch::tests::batch;
 use super::*;
 use crate::io::OsDirectory;
 
+/// What becomes of a file's bytes; `None` if the file goes.
+type Damage = fn(Vec<u8>) -> Option<Vec<u8>>;
+
 /// A log in a temporary folder, with segments of a few batches.
 struct Bench {
     folder: TempDir,
@@ -196,7 +199,7 @@ fn segments_after_a_torn_batch_are_removed() {
 
 #[test]
 fn missing_and_wrong_indexes_are_rebuilt() {
-    let damages: [fn(Vec<u8>) -> Option<Vec<u8>>; 7] = [
+    let damages: [Damage; 7] = [
         |_| None,
         |_| Some(Vec::new()),
         |bytes| Some(bytes[..bytes.len() - 1].to_vec()),

@@ -42,6 +42,8 @@ mod segment;
 mod topic;
 mod writer;
 
+#[cfg(test)]
+pub(crate) use batch::tests::batch as batch_for_tests;
 pub use batch::{Attributes, BatchError, BatchHeader, Compression, HEADER_LENGTH, Offset};
 pub use catalogue::Log;
 pub use error::LogError;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kafka_protocol::ResponseError;
+use kafka_protocol::messages::TopicName;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, ProduceRequest};
 use kafka_protocol::messages::produce_response::{PartitionProduceResponse, ProduceResponse, TopicProduceResponse};
 
@@ -78,9 +79,9 @@ fn handle(node: &Arc<Node>, mut request: Request) -> Result<Response<Body>, Prot
                 Err((error, reason)) => refused(blank, error, reason),
             });
         }
-        response
-            .responses
-            .push(TopicProduceResponse::default().with_name(data.name.clone()).with_partition_responses(partitions));
+        // A copy of the name: a slice of the request would keep all its bytes until the answer is sent.
+        let name = TopicName(text(data.name.as_str()));
+        response.responses.push(TopicProduceResponse::default().with_name(name).with_partition_responses(partitions));
     }
     match message.acks {
         ACKS_NONE => Ok(Response::Silent),
