@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use super::batch::tests::batch;
 use super::*;
-use crate::io::OsDirectory;
+use crate::io::{Directory, Fault, FaultDirectory, MemoryDirectory, OsDirectory};
 
 /// What becomes of a file's bytes; `None` if the file goes.
 type Damage = fn(Vec<u8>) -> Option<Vec<u8>>;
@@ -319,6 +319,98 @@ async fn those_who_wait_together_share_few_syncs() {
     let waker = Waker::noop();
     let mut done = std::pin::pin!(partition.wait_durable(Offset(600)));
     assert!(done.as_mut().poll(&mut Context::from_waker(waker)).is_ready(), "what is durable is known at once");
+}
+
+fn small_segments() -> LogOptions {
+    let mut options = LogOptions::default().with_segment_bytes(700);
+    options.index_interval_bytes = 300;
+    options
+}
+
+/// Creates a topic, appends and syncs by turns over several segments, and closes; gives the number of batches known to
+/// be on disk when it ended, well or badly.
+fn live(directory: Arc<dyn Directory>) -> (i64, Result<(), LogError>) {
+    let mut durable = 0;
+    let mut run = || {
+        let log = Log::open(directory, small_segments())?;
+        let topic = log.create_topic("events", 1, TopicConfig::default())?;
+        let partition = &topic.partitions()[0];
+        for number in 0..20 {
+            partition.append(&batch(3, 1000 + number, format!("batch {number}").as_bytes()))?;
+            if number % 4 == 3 {
+                assert_eq!(partition.sync()?, Offset(number * 3 + 3));
+                durable = number + 1;
+            }
+            if number == 11 {
+                log.close()?;
+            }
+        }
+        log.close()
+    };
+    let ended = run();
+    (durable, ended)
+}
+
+#[test]
+fn a_power_cut_at_any_operation_loses_nothing_that_was_synced() {
+    let counting = FaultDirectory::new(Arc::new(MemoryDirectory::new()), u64::MAX, Fault::Crash);
+    live(Arc::new(counting.clone())).1.unwrap();
+    assert!(counting.operations() > 50);
+    for at in 0..counting.operations() {
+        for (fault, seed) in [(Fault::Crash, 0), (Fault::Crash, 1), (Fault::TornCrash, 1), (Fault::TornCrash, at + 2)] {
+            let memory = MemoryDirectory::new();
+            let (durable, ended) = live(Arc::new(FaultDirectory::new(Arc::new(memory.clone()), at, fault)));
+            ended.unwrap_err();
+            let found = Arc::new(memory.after_power_loss(seed));
+            let log = Log::open(found, small_segments()).unwrap_or_else(|error| panic!("operation {at}: {error}"));
+            if log.topic("events").is_none() {
+                assert_eq!(durable, 0);
+                continue;
+            }
+            let partition = events(&log);
+            let kept = partition.end().0 / 3;
+            assert!(kept >= durable, "operation {at}, {fault:?}, seed {seed}: {kept} kept, {durable} were on disk");
+            check(&partition, kept);
+            append(&partition, kept..kept + 5);
+            check(&partition, kept + 5);
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_first_failed_write_or_sync_latches_the_partition_until_a_restart() {
+    let memory = MemoryDirectory::new();
+    let log = Log::open(Arc::new(memory.clone()), small_segments()).unwrap();
+    append(&events(&log), 0..2);
+    log.close().unwrap();
+    drop(log);
+    let counting = FaultDirectory::new(Arc::new(memory.after_power_loss(0)), u64::MAX, Fault::Crash);
+    drop(Log::open(Arc::new(counting.clone()), small_segments()).unwrap());
+    let opened = counting.operations();
+    // The append is two operations, for the stamp and for the rest of the batch.
+    for (fails_at, appended) in [(opened, 2), (opened + 1, 2), (opened + 2, 3)] {
+        let disk = Arc::new(memory.after_power_loss(0));
+        let full = FaultDirectory::new(disk.clone(), fails_at, Fault::Once(std::io::ErrorKind::StorageFull));
+        let log = Log::open(Arc::new(full), small_segments()).unwrap();
+        let partition = events(&log);
+        let next = || partition.append(&batch(3, 1002, b"batch 2"));
+        if appended == 2 {
+            assert!(matches!(next(), Err(LogError::Io { .. })), "the append fails");
+        } else {
+            next().unwrap();
+            let error = partition.wait_durable(Offset(9)).await.unwrap_err();
+            assert!(matches!(error, LogError::Latched { .. }), "the sync fails: {error}");
+        }
+        let error = next().unwrap_err();
+        assert!(matches!(error, LogError::Latched { .. }) && error.to_string().contains("injected"), "{error}");
+        assert!(partition.wait_durable(Offset(100)).await.is_err(), "nobody waits in vain");
+        check(&partition, appended);
+        drop(partition);
+        drop(log);
+        let log = Log::open(disk, small_segments()).unwrap();
+        check(&events(&log), appended);
+        append(&events(&log), appended..10);
+    }
 }
 
 proptest! {

@@ -136,17 +136,18 @@ impl Partition {
             Some(last) => ActiveSegment::resume(&*directory, &folder, last)?,
             None => ActiveSegment::create(&*directory, &folder, recovered.end, 0, limits.index_interval_bytes)?,
         };
-        // What recovery found sound may still be in the page cache only, so that every file wants one sync.
-        let retired = recovered
-            .segments
-            .iter()
-            .filter(|segment| segment.base() >= recovery_point)
-            .map(|segment| {
-                let file = directory.open_append(segment.path(), segment.size()).at("open", segment.path())?;
-                Ok(Arc::from(file))
-            })
-            .collect::<Result<Vec<_>, LogError>>()?;
-        let mut segments: Vec<_> = recovered.segments.into_iter().map(Arc::new).collect();
+        let mut retired = Vec::new();
+        let mut segments = Vec::new();
+        for segment in recovered.segments {
+            if segment.with_loaded_indexes(|_| ()).is_none() {
+                segments.push(Arc::new(segment));
+                continue;
+            }
+            // It was scanned, so that its files, and the indexes that came out of it, may not be on disk.
+            let mut scanned = ActiveSegment::resume(&*directory, &folder, segment)?;
+            retired.extend(scanned.seal()?);
+            segments.push(scanned.segment);
+        }
         segments.push(Arc::clone(&active.segment));
         let start = segments.first().map_or(recovered.end, |segment| segment.base());
         let durable = if created { recovered.end } else { recovery_point.min(recovered.end) };
@@ -398,7 +399,7 @@ impl Partition {
         if size == 0 || fits {
             return Ok(());
         }
-        writer.active.seal()?;
+        let closed = writer.active.seal()?;
         let created = ActiveSegment::create(
             &*self.directory,
             &self.folder,
@@ -407,8 +408,8 @@ impl Partition {
             self.limits.index_interval_bytes,
         )?;
         let segment = Arc::clone(&created.segment);
-        let closed = std::mem::replace(&mut writer.active, created);
-        writer.retired.push(closed.log);
+        writer.active = created;
+        writer.retired.extend(closed);
         writer.folder_changed = true;
         self.segments.write().unwrap_or_else(PoisonError::into_inner).push(segment);
         Ok(())

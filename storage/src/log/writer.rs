@@ -27,7 +27,7 @@ pub(super) struct ActiveSegment {
 
 #[derive(Debug)]
 struct IndexFile {
-    file: Box<dyn WriteFile>,
+    file: Arc<dyn WriteFile>,
     path: String,
     written: usize,
 }
@@ -86,10 +86,12 @@ impl ActiveSegment {
             .unwrap_or(Ok(()))
     }
 
-    /// Completes the indexes: the segment takes no more appends.
-    pub(super) fn seal(&mut self) -> Result<(), LogError> {
+    /// Completes the indexes, as the segment takes no more appends, and gives the files that want a sync: from then on
+    /// the segment is opened without looking into it, so that its indexes must be on disk too.
+    pub(super) fn seal(&mut self) -> Result<[Arc<dyn WriteFile>; 3], LogError> {
         self.segment.with_loaded_indexes(Indexes::finish);
-        self.write_indexes(0)
+        self.write_indexes(0)?;
+        Ok([&self.log, &self.offset_index.file, &self.time_index.file].map(Arc::clone))
     }
 }
 
@@ -102,7 +104,7 @@ impl IndexFile {
         } else {
             directory.create(&path).at("create", &path)?
         };
-        Ok(Self { file, path, written: 0 })
+        Ok(Self { file: Arc::from(file), path, written: 0 })
     }
 
     fn catch_up(&mut self, entries: &[u8], lot: usize) -> Result<(), LogError> {
