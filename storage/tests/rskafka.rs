@@ -1,5 +1,5 @@
 //! The broker as an independent client sees it: rskafka over a real socket.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking, like the tests themselves")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking, like the tests themselves")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

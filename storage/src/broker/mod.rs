@@ -9,7 +9,7 @@
 //! rest is tested with bytes alone. Batches travel as slices of the request they came in, and as the buffer they were
 //! read into; nothing here decodes a record.
 //!
-//! The registry of APIs is [`api`]: adding one is one file and one line there, and what is announced to clients follows
+//! The registry of APIs is `api`: adding one is one file and one line there, and what is announced to clients follows
 //! from it.
 
 mod api;

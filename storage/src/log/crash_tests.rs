@@ -331,7 +331,7 @@ fn small_segments() -> LogOptions {
 /// be on disk when it ended, well or badly.
 fn live(directory: Arc<dyn Directory>) -> (i64, Result<(), LogError>) {
     let mut durable = 0;
-    let mut run = || {
+    let run = || {
         let log = Log::open(directory, small_segments())?;
         let topic = log.create_topic("events", 1, TopicConfig::default())?;
         let partition = &topic.partitions()[0];
