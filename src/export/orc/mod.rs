@@ -28,6 +28,14 @@
 //! | `Timestamp(ms)`           | `timestamp`                      | the same, in the writer's zone, which is UTC      |
 //! | `Utf8`, dictionary or not | `string`                         | codes, entries, their lengths; or bytes and lengths |
 //!
+//! # Instants
+//!
+//! An instant is written as `timestamp with local time zone`, the type that means one, so that no reader shifts it by
+//! its own zone. pyarrow reads it as UTC. Spark (4.1) can't parse the type's name, but takes the type from the
+//! attribute `spark.sql.catalyst.type` where there is one, and then reads the same instants in every session zone;
+//! the attribute is therefore always there. ORC readers take one second off fractions before 1970, which leaves
+//! fractions of the last second of 1969 without a representation; they are refused.
+//!
 //! # Why our own
 //!
 //! The crate there is panics on skewed 64-bit integers (product ids are just that), and writes neither dictionaries
@@ -41,6 +49,7 @@ mod column;
 #[cfg(test)]
 mod decode;
 mod integers;
+mod kinds;
 mod protobuf;
 mod runs;
 mod size;

@@ -11,7 +11,8 @@ use rayon::prelude::*;
 
 use super::FORMAT;
 use super::chunks::{CHUNK_BYTES, compress};
-use super::column::{ColumnType, EncodedColumn, ROW_GROUP_ROWS, RowIndex, StreamKind, encode_column};
+use super::column::{EncodedColumn, ROW_GROUP_ROWS, RowIndex, encode_column};
+use super::kinds::{ColumnType, Encoding, StreamKind};
 use super::protobuf::Message;
 use super::size::memory_bytes;
 use super::statistics::Statistics;
@@ -269,8 +270,7 @@ impl StripeFooter {
     fn message(mut self, columns: &[EncodedColumn], types: &[ColumnType]) -> Message {
         const ENCODINGS: u64 = 2;
         const WRITER_TIMEZONE: u64 = 3;
-        let root = super::column::Encoding::Direct;
-        self.0.message(ENCODINGS, &root.message());
+        self.0.message(ENCODINGS, &Encoding::Direct.message());
         for column in columns {
             self.0.message(ENCODINGS, &column.encoding.message());
         }
