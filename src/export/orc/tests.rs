@@ -151,6 +151,7 @@ fn cases() -> Vec<Case> {
     vec![
         case("empty", vec![all_types(0, 1, |_| false)]),
         case("one_row", vec![all_types(1, 2, |_| false)]),
+        case("golden", vec![all_types(200, 22, |row| row % 9 == 4)]),
         case("full", vec![all_types(35_000, 3, |_| false)]),
         case("some_missing", vec![all_types(35_000, 4, |row| row % 3 == 0 || (12_000..23_000).contains(&row))]),
         case("few_missing", vec![all_types(30_000, 5, |row| row == 17 || row == 29_999)]),
@@ -193,6 +194,19 @@ fn write_the_cases_for_other_readers() {
         }
         writer.finish().unwrap();
     }
+}
+
+/// golden.orc is the uncompressed file of the case `golden`, as pyarrow and Spark read it with equal values.
+#[test]
+fn the_bytes_stay_those_that_other_readers_were_shown() {
+    let case = cases().into_iter().find(|case| case.name == "golden").unwrap();
+    let mut bytes = Vec::new();
+    write_case(&case, Compression::None, Box::new(Stream(&mut bytes)));
+    let before_version = |bytes: &[u8]| {
+        let at = bytes.windows(15).position(|window| window == b"cartlog.version").unwrap();
+        bytes[..at].to_vec()
+    };
+    assert!(before_version(&bytes) == before_version(include_bytes!("golden.orc")));
 }
 
 #[test]
