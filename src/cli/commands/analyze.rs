@@ -89,7 +89,7 @@ fn chosen(names: &[String]) -> Result<Vec<&'static dyn Analysis>> {
     if names.is_empty() {
         return Ok(analysis::registry().to_vec());
     }
-    Ok(names.iter().map(|name| analysis::find(name).map_err(usage)).collect::<Result<_, _>>()?)
+    Ok(names.iter().map(|name| analysis::find(name).map_err(Usage::from)).collect::<Result<_, _>>()?)
 }
 
 /// Each analysis with its parameters; `--limit` sets those that have one, `--set` must fit at least one of them.
@@ -103,19 +103,21 @@ fn parameters(options: &Analyze, analyses: &[&'static dyn Analysis]) -> Result<V
         let mut fits = false;
         for (analysis, parameters) in analyses.iter().zip(&mut all) {
             if analysis.parameters().iter().any(|parameter| parameter.name == name) {
-                parameters.set(*analysis, name, value).map_err(usage)?;
+                parameters.set(*analysis, name, value).map_err(Usage::from)?;
                 fits = true;
             }
         }
         if let (false, Some(analysis)) = (fits, analyses.first()) {
-            Parameters::default().set(*analysis, name, value).map_err(usage)?;
+            Parameters::default().set(*analysis, name, value).map_err(Usage::from)?;
         }
     }
     Ok(all)
 }
 
-fn usage(error: AnalysisError) -> Usage {
-    Usage(error.to_string())
+impl From<AnalysisError> for Usage {
+    fn from(error: AnalysisError) -> Self {
+        Self(error.to_string())
+    }
 }
 
 fn list(analyses: &[&'static dyn Analysis], settings: &Settings) -> Result<()> {
