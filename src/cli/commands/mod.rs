@@ -10,6 +10,7 @@ mod load;
 mod produce;
 mod rejects;
 mod run;
+mod topics;
 mod verify;
 
 use std::sync::Arc;
@@ -36,7 +37,7 @@ pub(super) fn execute(command: &Command, settings: &Settings) -> Result<()> {
         Command::Analyze(options) => analyze::execute(options, settings),
         Command::Export(options) => export::execute(options, settings),
         Command::Broker(options) => broker::execute(options, settings),
-        other @ Command::Topics(_) => anyhow::bail!("{other:?} comes with the embedded log"),
+        Command::Topics(options) => topics::execute(options, settings),
         Command::Generate(options) => generate::execute(options, settings),
         Command::Inspect(options) => inspect::execute(options, settings),
         Command::Verify(options) => verify::execute(options, settings),
