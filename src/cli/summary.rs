@@ -126,7 +126,7 @@ impl Summary {
             let _ = writeln!(text, "\n  {:<12} {:>10} {:>10} {:>10}", "stage", "time", "MB/s", "rows/s");
         }
         for stage in &self.stages {
-            let moved = stage.rows > 0 && stage.seconds > 0.0;
+            let moved = moves_rows(stage.stage) && stage.rows > 0 && stage.seconds > 0.0;
             let _ = writeln!(
                 text,
                 "  {:<12} {:>10} {:>10} {:>10}",
@@ -160,6 +160,11 @@ impl Summary {
         }
         text
     }
+}
+
+/// Whether a stage's speed means anything: the last rows' way to disk is part of the load that began it.
+fn moves_rows(stage: Stage) -> bool {
+    matches!(stage, Stage::CatchUp | Stage::Load | Stage::Ingest)
 }
 
 fn stage_label(stage: Stage) -> &'static str {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use anyhow::Result;
-use cartlog_storage::store::{ColumnStatistics, ColumnView, Integers, Packed, Segment, Snapshot};
+use cartlog_storage::store::{ColumnStatistics, ColumnView, Integers, LogPosition, Packed, Segment, Snapshot};
 use serde_json::{Value, json};
 
 use super::open_snapshot;
@@ -68,7 +68,7 @@ fn report(snapshot: &Snapshot, with_segments: bool, settings: &Settings) -> Stri
     if !snapshot.positions().is_empty() {
         let _ = writeln!(out, "\n  {:<32} {:>9} {:>14}", "topic", "partition", "next offset");
     }
-    for position in snapshot.positions() {
+    for position in in_order(snapshot.positions()) {
         let _ = writeln!(out, "  {:<32} {:>9} {:>14}", position.topic, position.partition, position.next_offset);
     }
     if !snapshot.sources().is_empty() {
@@ -113,9 +113,8 @@ fn json(snapshot: &Snapshot, with_segments: bool) -> Value {
             json!({ "name": column.name, "bytes": bytes, "distinct": distinct(snapshot, index) })
         })
         .collect();
-    let positions: Vec<_> = snapshot
-        .positions()
-        .iter()
+    let positions: Vec<_> = in_order(snapshot.positions())
+        .into_iter()
         .map(|position| json!({ "topic": position.topic, "partition": position.partition, "next_offset": position.next_offset }))
         .collect();
     let sources: Vec<_> = snapshot
@@ -153,6 +152,13 @@ fn json(snapshot: &Snapshot, with_segments: bool) -> Value {
         object["segment_list"] = Value::from(segments);
     }
     object
+}
+
+/// Positions by topic and partition.
+fn in_order(positions: &[LogPosition]) -> Vec<&LogPosition> {
+    let mut positions: Vec<_> = positions.iter().collect();
+    positions.sort_by_key(|position| (&position.topic, position.partition));
+    positions
 }
 
 fn per_row(bytes: u64, rows: u64) -> String {

@@ -16,7 +16,9 @@ pub(super) fn execute(options: &Topics, settings: &Settings) -> Result<()> {
     runtime.block_on(async {
         let LogPlan { target, client, .. } = settings.log();
         match target {
-            LogTarget::Brokers(brokers) => act(options, settings, &KafkaClient::connect(&brokers, &client).await?).await,
+            LogTarget::Brokers(brokers) => {
+                act(options, settings, &KafkaClient::connect(&brokers, &client).await?).await
+            }
             LogTarget::Embedded(folder) => {
                 let log = EmbeddedLog::start(&folder).await?;
                 let done = match KafkaClient::connect(&[log.address().to_string()], &client).await {
@@ -53,7 +55,11 @@ async fn act(options: &Topics, settings: &Settings, client: &KafkaClient) -> Res
             if settings.json {
                 writeln!(out, "{}", serde_json::to_string(&topic)?)?;
             } else {
-                writeln!(out, "Created topic {name} with {}.", text::counted(topic.partitions.len() as u64, "partition"))?;
+                writeln!(
+                    out,
+                    "Created topic {name} with {}.",
+                    text::counted(topic.partitions.len() as u64, "partition")
+                )?;
             }
         }
         TopicsAction::Delete { name } => {
