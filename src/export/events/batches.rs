@@ -191,8 +191,13 @@ impl<'a> EventBatches<'a> {
             return Ok(Vec::new());
         };
         let days = split_by_day(&integers(event::EVENT_TIME, times, &rows)?, &rows);
+        let is_one_day = days.len() == 1;
         days.into_iter()
-            .map(|(day, rows)| Ok(EventBatch { day: Some(day), rows: self.gather(chunk, &Rows::List(&rows))? }))
+            .map(|(day, of_day)| {
+                let of_day = Rows::List(&of_day);
+                let batch = self.gather(chunk, if is_one_day { &rows } else { &of_day })?;
+                Ok(EventBatch { day: Some(day), rows: batch })
+            })
             .collect()
     }
 
