@@ -12,6 +12,7 @@
 //! Kernels know no files, no segments' layout and no threads. They see [`Events`], borrowed from a snapshot.
 
 mod decode;
+mod documentation;
 mod driver;
 mod error;
 mod events;
@@ -33,6 +34,7 @@ mod totals;
 #[cfg(test)]
 mod testing;
 
+pub use documentation::documentation;
 pub use driver::Input;
 pub use error::AnalysisError;
 pub use events::{EventColumn, EventSegment, Events};

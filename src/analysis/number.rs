@@ -1,23 +1,26 @@
 //! Averages and quantiles, exactly as the SQL definitions give them.
 
-/// The average of money: `sum` in units of `10^-4` over `count` values.
+/// The average of money: `sum` in units of `10^-4` over `count` values, as the double nearest to the exact quotient.
 ///
-/// The sum is exact; it is rounded once to the nearest double and once more by the division. DuckDB's `avg` of a decimal
-/// column does the same, so both give the same bits.
-#[expect(clippy::cast_precision_loss, reason = "counts stay below 2^53")]
+/// This is what DuckDB's `avg` of a decimal column gives. (Over a table whose statistics bound the sum, DuckDB 2.0
+/// rewrites `avg(x)` beside `count(*)` to `sum(x) / count(*)` with each step rounded, which may differ in the last bit; over a
+/// view it doesn't.)
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "numerator and denominator are below 2^53 where they are cast, and the long quotient is to be rounded"
+)]
 pub(crate) fn average_money(sum: i128, count: u64) -> f64 {
-    money_as_double(sum) / count as f64
-}
-
-/// Units of `10^-4` as the nearest double.
-#[expect(clippy::cast_precision_loss, reason = "the sum is below 2^53 where it is cast")]
-fn money_as_double(units: i128) -> f64 {
-    if units.unsigned_abs() < 1 << 53 {
-        units as f64 / 10_000.0
+    let (units, divisor) = (sum.unsigned_abs(), u128::from(count.max(1)) * 10_000);
+    let magnitude = if units < 1 << 53 && divisor < 1 << 53 {
+        units as f64 / divisor as f64
     } else {
-        // The standard library's parser rounds correctly, whatever the length.
-        format!("{units}e-4").parse().unwrap_or(f64::NAN)
-    }
+        // A quotient of more than 54 bits, its last bit set if anything was left over, rounds as the exact one does.
+        let shift = units.leading_zeros();
+        let units = units << shift;
+        let quotient = (units / divisor) | u128::from(units % divisor != 0);
+        quotient as f64 * (-f64::from(shift)).exp2()
+    };
+    if sum < 0 { -magnitude } else { magnitude }
 }
 
 /// The place, from 0, of the nearest-rank quantile `percent / 100` among `count` sorted values: `percentile_disc` in SQL.
@@ -42,22 +45,32 @@ mod tests {
         assert_eq!(quantile_place(u64::MAX, 100), u64::MAX - 1);
     }
 
-    /// Values that DuckDB 2.0 printed; rounding `sum / (count * 10^4)` once gives other last digits.
+    /// Sums and counts whose averages DuckDB 2.0 printed so; dividing twice gives other last digits.
     #[test]
-    fn averages_round_where_duckdb_does() {
+    fn averages_are_rounded_once() {
         for (sum, count, average) in [
-            (122_556_200, 9, 1_361.735_555_555_555_7),
-            (84_555_400, 9, 939.504_444_444_444_5),
-            (691_127_900, 49, 1_410.465_102_040_816_2),
-            (176_307_400, 11, 1_602.794_545_454_545_6),
+            (122_556_200, 9, 1_361.735_555_555_555_5),
+            (84_555_400, 9, 939.504_444_444_444_4),
+            (691_127_900, 49, 1_410.465_102_040_816_4),
+            (176_307_400, 11, 1_602.794_545_454_545_4),
+            (-176_307_400, 11, -1_602.794_545_454_545_4),
+            (0, 3, 0.0),
         ] {
             assert_eq!(average_money(sum, count).to_bits(), f64::to_bits(average));
         }
     }
 
     #[test]
-    fn large_sums_are_rounded_once_before_the_division() {
+    fn large_sums_are_rounded_once_too() {
         assert_eq!(average_money(i128::from(i64::MAX), 1).to_bits(), 922_337_203_685_477.6_f64.to_bits());
         assert_eq!(average_money((1 << 53) * 10_000, 1).to_bits(), 9_007_199_254_740_992_f64.to_bits());
+        assert_eq!(average_money(i128::from(i64::MIN) * 7, 7).to_bits(), (-922_337_203_685_477.6_f64).to_bits());
+        // Sums around 2^53 take the one way or the other and agree on what both can do.
+        for count in 1..200 {
+            let sum = 999 * 10_000 * i128::from(count);
+            assert_eq!(average_money(sum, count).to_bits(), 999_f64.to_bits());
+            let long = (1_i128 << 60) * 10_000 * i128::from(count);
+            assert_eq!(average_money(long, count).to_bits(), ((1_i64 << 60) as f64).to_bits());
+        }
     }
 }

@@ -110,10 +110,16 @@ pub(crate) fn prices_by<K: Ord>(events: &[Event], key: impl Fn(&Event) -> K) -> 
     prices
 }
 
-/// The average of prices: DuckDB's two roundings, by the decimal text of the sum.
+/// The average of prices, by long division: enough decimal digits for the parser to round as it would all of them.
 pub(crate) fn average(prices: &[i64]) -> f64 {
     let sum: i128 = prices.iter().map(|price| i128::from(*price)).sum();
-    format!("{sum}e-4").parse::<f64>().unwrap() / prices.len() as f64
+    let (mut rest, divisor) = (sum.unsigned_abs(), prices.len() as u128 * 10_000);
+    let mut digits = format!("{}{}.", if sum < 0 { "-" } else { "" }, rest / divisor);
+    for _ in 0..60 {
+        rest = rest % divisor * 10;
+        digits.push(char::from(b'0' + (rest / divisor) as u8));
+    }
+    digits.parse().unwrap()
 }
 
 /// Whether a filter covers an event, straight from its definition.
