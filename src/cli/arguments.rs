@@ -382,6 +382,9 @@ pub(crate) struct Generate {
     /// How many products the shop has [default: 206876, as in the public data]
     #[arg(long, value_name = "N")]
     pub(crate) products: Option<u32>,
+    /// How many events a day: the fewer, the more days they span [default: 1369315, as in the public data]
+    #[arg(long, value_name = "N")]
+    pub(crate) events_per_day: Option<u64>,
 }
 
 /// `cartlog inspect`

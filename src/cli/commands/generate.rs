@@ -21,6 +21,7 @@ pub(super) fn execute(options: &Generate, settings: &Settings) -> Result<()> {
         seed: options.seed,
         users: options.users.unwrap_or(defaults.users),
         products: options.products.unwrap_or(defaults.products),
+        events_per_day: options.events_per_day.unwrap_or(defaults.events_per_day),
         threads: settings.threads,
         ..defaults
     };
