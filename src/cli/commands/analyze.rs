@@ -57,7 +57,7 @@ pub(super) fn execute(options: &Analyze, settings: &Settings) -> Result<()> {
         match (&options.out, format) {
             (Some(folder), format) => {
                 let format = format.map_or("csv", |format| format.name());
-                summary.file(run::write(&table, format, folder.join(format!("{}.{format}", table.name)))?);
+                summary.file(run::write(&table, format, folder.join(format!("{}.{format}", analysis.name())))?);
             }
             (None, Some(format)) => {
                 let out = Box::new(Stream(io::BufWriter::new(io::stdout())));
