@@ -3,9 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that fails should say where")]
 
 mod brokers;
+mod disturbed;
 mod events;
 mod kafka;
 mod load;
-
 mod produce;
 mod stored;
