@@ -129,3 +129,49 @@ impl<'a> EventColumn<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use cartlog_storage::store::{Dictionary, Schema};
+
+    use super::*;
+    use crate::analysis::testing::{Cell, rows_of};
+    use crate::analysis::{Filter, Input, Parameters, find};
+    use crate::event::{BlockParser, EventDictionaries, Position};
+
+    #[test]
+    fn a_snapshot_of_parsed_lines_is_answered_from() {
+        let dictionaries = EventDictionaries::default();
+        let mut parser = BlockParser::new(dictionaries.clone());
+        let blocks = [
+            "2019-10-01 00:00:00 UTC,view,1,2053013552226107603,b.c,nan,35.79,3,\n",
+            "2019-10-01 00:00:01 UTC,view,1,2053013552226107603,b.c,,35.79,4,\n\
+             2019-10-02 00:00:00 UTC,cart,1,2053013552226107605,,nan,10.00,4,\n",
+        ];
+        let segments = blocks.map(|block| {
+            let batch = parser.parse(block.as_bytes(), &Position::of_block("test", 0, 1)).batch;
+            Segment::from_batches(&event::schema(), &[batch]).unwrap()
+        });
+        let mut frozen = vec![Dictionary::default(); 9];
+        frozen[EVENT_TYPE] = (*dictionaries.event_type.freeze()).clone();
+        frozen[CATEGORY_CODE] = (*dictionaries.category_code.freeze()).clone();
+        frozen[BRAND] = (*dictionaries.brand.freeze()).clone();
+        let snapshot = Snapshot::in_memory(event::schema(), segments.into(), frozen);
+        let input = Input::of(&snapshot, &Filter::default()).unwrap();
+        let table = find("top_categories").unwrap().run(&input, &Parameters::default()).unwrap();
+        let expected = [
+            vec![Cell::Integer(2_053_013_552_226_107_603), Cell::Text("b.c".into()), Cell::Integer(2)],
+            vec![Cell::Integer(2_053_013_552_226_107_605), Cell::Missing, Cell::Integer(1)],
+        ];
+        assert_eq!(rows_of(&table.rows), expected);
+    }
+
+    #[test]
+    fn a_store_of_something_else_is_refused_by_its_first_strange_column() {
+        let mut columns = event::schema().columns;
+        columns.truncate(8);
+        let snapshot = Snapshot::in_memory(Schema { columns }, Vec::new(), Vec::new());
+        let message = Events::of(&snapshot).unwrap_err().to_string();
+        assert!(message.contains("at column 8: got `no column`, expected `user_session Identifier`"), "{message}");
+    }
+}

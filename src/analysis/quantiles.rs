@@ -3,7 +3,7 @@
 //! A quantile is the value at a known place of the sorted group; sorting finds all places where a few are wanted. Instead the
 //! highest bits of every value are counted by group. The counts tell in which bucket each wanted place lies, and a
 //! second scan counts the next bits of the rows in those buckets alone; and so on until no bits are left. Prices in whole cents
-//! have 18 bits: two scans of about 2 ns a row and core, whatever their distribution, in memory that depends on
+//! have 18 bits: two scans, whatever their distribution, in memory that depends on
 //! the number of groups and not on the rows.
 
 use super::decode::{Scratch, index, scratch};

@@ -1,15 +1,12 @@
 //! Sorting packed keys by radix, in cache.
 //!
 //! Keys that reach this file are the few ten thousand of one part (see [`group`](super::group)), which fit the
-//! second-level cache together with their scratch space. There, least-significant-digit radix sort costs about 1.2 ns a key and
-//! digit, whatever the distribution, with no mispredicted branch. Only the bits in which the keys of this part differ
+//! second-level cache together with their scratch space. There, least-significant-digit radix sort costs two walks over the
+//! keys a digit, whatever the distribution, with no mispredicted branch. Only the bits in which the keys of this part differ
 //! are sorted by: with the part's range of users fixed, 48-bit keys have some 37 left, which is four digits.
 //!
 //! A part may still be large: one user with a third of all events. Then one most-significant digit is split off first,
 //! so that the inner passes run in cache again.
-//!
-//! Tried and lost: `sort_unstable` (5 times slower: it mispredicts at every comparison), one pass with 16-bit digits
-//! (65,536 places to write to are more than the caches hold).
 
 use super::keys::Key;
 

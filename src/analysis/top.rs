@@ -14,7 +14,7 @@ const MAX_ARRAY_BITS: u32 = 20;
 /// The `limit` keys that most of the selected rows have, each with its number of rows: most first, among equals the smaller
 /// key first.
 ///
-/// Small key spaces are counted in an array at about 1 ns a row and core, others by [`group`].
+/// Small key spaces are counted in an array, in one scan; others are sorted by [`group`].
 pub(crate) fn most_frequent(input: &Input<'_>, layout: &Layout<'_>, limit: usize) -> Vec<(u128, u64)> {
     let mut top = Top::new(limit);
     if layout.bits() <= MAX_ARRAY_BITS {

@@ -29,7 +29,7 @@ pub(crate) struct Totals {
 
 /// The price totals of every group, at the group's ordinal; `None` where no row is selected.
 ///
-/// About 2 ns a row and core; memory is 48 bytes a group and worker.
+/// One scan; memory is 48 bytes a group and worker.
 pub(crate) fn totals(input: &Input<'_>, groups: &Field<'_>, prices: &Field<'_>) -> Vec<Option<Totals>> {
     let steps = scan(input, &Sum { groups, prices });
     let (base, step) = prices.base_and_step();
