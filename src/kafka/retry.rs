@@ -23,6 +23,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// The longest pause before another try.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
+/// Failed attempts after which the user is told, and again each time they have doubled.
+const WORRYING_ATTEMPTS: u32 = 4;
+
 /// How long to try.
 #[derive(Debug, Clone)]
 pub(super) struct RetryPolicy {
@@ -78,7 +81,11 @@ impl RetryPolicy {
             if is_last || matches!(&failure, Failure::Client(error) if verdict(error) == Verdict::Fatal) {
                 return Err(FinalFailure { failure, what: what(), attempts, waited: start.elapsed() });
             }
-            tracing::debug!(what = what(), attempts, reason = %failure, "trying again");
+            if attempts >= WORRYING_ATTEMPTS && attempts.is_power_of_two() {
+                tracing::warn!(brokers = %self.brokers, attempts, reason = %failure, "{} fails; trying again", what());
+            } else {
+                tracing::debug!(attempts, reason = %failure, "{} failed; trying again", what());
+            }
             tokio::time::sleep(pause).await;
         }
     }

@@ -1,13 +1,18 @@
 //! Log → store.
 
+use std::time::Duration;
+
 use super::counters::Counters;
 use super::progress::Stage;
 use super::replay::{Replay, ReplayOptions};
 use super::session::{LogSession, baseline, check_limit, finish, open_store};
 use super::watch::Watch;
 use super::workers::Workers;
-use super::{IngestPlan, IngestSummary, Interrupt, PipelineError, Progress};
+use super::{IngestPlan, IngestSummary, Interrupt, LogPlan, PipelineError, Progress};
 use crate::event::EventDictionaries;
+
+/// How long a following ingest waits for brokers that are gone: long enough to restart any cluster.
+const FOLLOWING_PATIENCE: Duration = Duration::from_secs(15 * 60);
 
 /// Reads a topic into the store: to the end that each partition has at the start, or following.
 ///
@@ -25,7 +30,7 @@ pub fn ingest(
     let mut watch = Watch::start(progress, Stage::Connect);
     let store = open_store(&plan.store)?;
     let before = baseline(&store)?;
-    let session = LogSession::open(&plan.log, plan.threads, false)?;
+    let session = LogSession::open(&patient(&plan.log, plan.follow.is_some()), plan.threads, false)?;
     let dictionaries = EventDictionaries::from_writer(&store);
     let workers = Workers::start(plan.threads, &dictionaries)?;
     let counters = Counters::new(session.partitions.len());
@@ -53,4 +58,13 @@ pub fn ingest(
         stages,
         seconds_total,
     })
+}
+
+/// The plan of a log, with more patience for brokers that are gone if the job is to follow it.
+fn patient(log: &LogPlan, is_following: bool) -> LogPlan {
+    let mut log = log.clone();
+    if is_following {
+        log.client.retry_deadline = log.client.retry_deadline.max(FOLLOWING_PATIENCE);
+    }
+    log
 }
