@@ -22,7 +22,7 @@ use std::fmt::Write as _;
 use super::AnalysisError;
 use crate::event::{decimal, time};
 
-/// Prices and times in the units of the store; see the [module](self) for the exact meaning of each field.
+/// Prices and times in the units of the store; docs/ANALYSES.md has the exact meaning of each field.
 ///
 /// ```
 /// use cartlog::analysis::Filter;

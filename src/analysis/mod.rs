@@ -1,13 +1,13 @@
 //! Analyses: pure kernels, their registry, and the driver that runs them in parallel.
 //!
-//! Each analysis is one file in [`kernels`] and one line in [`registry`]; its SQL definition stands beside it in `sql/` and
+//! Each analysis is one file in `kernels` and one line in [`registry`]; its SQL definition stands beside it in `sql/` and
 //! is what it means. Underneath:
 //!
-//! - [`filter`] says which events are covered, [`selection`] finds their rows;
-//! - [`driver`] deals rows to threads and merges what they made: the only place that knows threads;
-//! - [`field`] and [`keys`] turn columns into small numbers, [`group`] and [`sort`] bring equal ones together,
-//!   [`quantiles`] selects without sorting;
-//! - [`decode`] widens a chunk of a column; everything above works on plain slices of one type.
+//! - `filter` says which events are covered, `selection` finds their rows;
+//! - `driver` deals rows to threads and merges what they made: the only place that knows threads;
+//! - `field` and `keys` turn columns into small numbers, `group` and `sort` bring equal ones together,
+//!   `quantiles` selects without sorting;
+//! - `decode` widens a chunk of a column; everything above works on plain slices of one type.
 //!
 //! Kernels know no files, no segments' layout and no threads. They see [`Events`], borrowed from a snapshot.
 

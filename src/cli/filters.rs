@@ -1,7 +1,6 @@
 //! Filters as they are typed → filters in the store's units.
 
 use crate::analysis::{Filter, Missing as Covered};
-use crate::event::{decimal, time};
 
 use super::Usage;
 use super::arguments::{Filters, Missing};
@@ -12,40 +11,31 @@ impl Filters {
     /// # Errors
     /// [`Usage`] naming the option whose text isn't understood.
     pub(crate) fn resolve(&self) -> Result<Filter, Usage> {
-        Ok(Filter {
-            from: instant("--from", self.from.as_deref())?,
-            to: instant("--to", self.to.as_deref())?,
+        let mut filter = Filter {
             event_types: self.event_type.clone(),
             categories: self.category.clone(),
             brands: self.brand.clone(),
-            min_price: price("--min-price", self.min_price.as_deref())?,
-            max_price: price("--max-price", self.max_price.as_deref())?,
             users: self.user.clone(),
             missing: match self.missing {
                 None | Some(Missing::Keep) => Covered::Keep,
                 Some(Missing::Drop) => Covered::Drop,
             },
-        })
+            ..Filter::default()
+        };
+        if let Some(text) = &self.from {
+            filter.set_from(text)?;
+        }
+        if let Some(text) = &self.to {
+            filter.set_to(text)?;
+        }
+        if let Some(text) = &self.min_price {
+            filter.set_min_price(text)?;
+        }
+        if let Some(text) = &self.max_price {
+            filter.set_max_price(text)?;
+        }
+        Ok(filter)
     }
-}
-
-fn instant(option: &str, text: Option<&str>) -> Result<Option<i64>, Usage> {
-    let Some(text) = text else { return Ok(None) };
-    let midnight = format!("{text} 00:00:00 UTC");
-    let parsed = time::parse(text.as_bytes()).or_else(|_| time::parse(midnight.as_bytes()));
-    parsed.map(Some).map_err(|_| {
-        Usage(format!(
-            "{option} is {text:?}; it takes a day (2019-10-15, which is its midnight UTC) or a time \
-             (2019-10-15T12:30:00Z, \"2019-10-15 12:30:00 UTC\")"
-        ))
-    })
-}
-
-fn price(option: &str, text: Option<&str>) -> Result<Option<i64>, Usage> {
-    let Some(text) = text else { return Ok(None) };
-    decimal::parse(text.as_bytes())
-        .map(Some)
-        .map_err(|_| Usage(format!("{option} is {text:?}; it takes a decimal number such as 99.90")))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The command line: what was typed becomes a validated plan that owns the defaults, and the plan runs.
 //!
-//! [`arguments`] is what can be typed, [`settings`] joins it with the configuration file, `commands` holds one file a
+//! `arguments` is what can be typed, `settings` joins it with the configuration file, `commands` holds one file a
 //! command, and [`main`] turns an error into a message and an exit code.
 
 mod arguments;

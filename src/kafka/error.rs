@@ -16,8 +16,9 @@ pub enum KafkaError {
 
     /// None of the brokers could be reached.
     #[error(
-        "no Kafka broker answers at {brokers} within {waited:?}: {reason}; check that it runs and that the address is \
-         right, or leave --brokers away to use the embedded log"
+        "no Kafka broker answers at {brokers} within {:.1} s: {reason}; check that it runs and that the address is \
+         right, or leave --brokers away to use the embedded log",
+        waited.as_secs_f64()
     )]
     Connect {
         /// The addresses tried.
@@ -90,7 +91,7 @@ pub enum KafkaError {
     },
 
     /// A request went wrong in a way that another try cannot mend, or all tries were used up.
-    #[error("{what} at {brokers} failed after {attempts} attempt(s) in {waited:?}: {reason}")]
+    #[error("{what} at {brokers} failed after {attempts} attempt(s) in {:.1} s: {reason}", waited.as_secs_f64())]
     Request {
         /// What was asked, with its topic and partition.
         what: String,

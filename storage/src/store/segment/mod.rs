@@ -106,7 +106,7 @@ impl Segment {
     /// Opens the bytes of a whole segment file; `name` is for messages. Bytes that don't start at a multiple of 64, as
     /// a memory map does, are copied.
     ///
-    /// The front is checked in full; the columns' own checksums are left to [`verify`](super::verify), which would have to read
+    /// The front is checked in full; the columns' own checksums are left to [`verify`](super::verify()), which would have to read
     /// every byte.
     ///
     /// # Errors
