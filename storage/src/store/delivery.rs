@@ -54,7 +54,7 @@ pub struct Reject {
     pub byte_offset: u64,
     /// Why it is not a row.
     pub reason: String,
-    /// The line's bytes, without the line end.
+    /// The line's bytes, without the newline; a carriage return before it is kept.
     pub raw: Bytes,
 }
 
