@@ -2,10 +2,7 @@
 
 use arrow_schema::SchemaRef;
 
-use super::kernels::{
-    MostEngagedUsers, PriceBands, PriceSensitivity, TopCategories, TopCategoryPrices, TopInteractions,
-    UserTopCategoryBrand,
-};
+use super::kernels;
 use super::{AnalysisError, Input, Parameter, Parameters};
 use crate::table::Table;
 
@@ -60,15 +57,7 @@ pub trait Analysis: Sync {
 /// All analyses, in the order in which they are listed and run.
 #[must_use]
 pub fn registry() -> &'static [&'static dyn Analysis] {
-    &[
-        &UserTopCategoryBrand,
-        &MostEngagedUsers,
-        &PriceSensitivity,
-        &PriceBands,
-        &TopCategories,
-        &TopCategoryPrices,
-        &TopInteractions,
-    ]
+    kernels::ALL
 }
 
 /// The analysis of this name.
