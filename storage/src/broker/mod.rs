@@ -5,9 +5,9 @@
 //!   ◄──────────────────── Response ◄───────┘
 //! ```
 //!
-//! Bytes become frames, a frame becomes an answer, and only `connection` and `server` know that there are sockets: the
-//! rest is tested with bytes alone. Batches travel as slices of the request they came in, and as the buffer they were
-//! read into; nothing here decodes a record.
+//! Bytes become frames, a frame becomes an answer, and only `connection`, `transport` and `server` know that there are sockets: the
+//! rest is tested with bytes alone. Batches travel in as slices of the request they came in, and out as slices of
+//! the file they stand in; nothing here decodes a record.
 //!
 //! The registry of APIs is `api`: adding one is one file and one line there, and what is announced to clients follows
 //! from it.
@@ -21,6 +21,7 @@ mod options;
 mod server;
 mod session;
 mod shape;
+mod transport;
 
 pub use error::BrokerError;
 pub use options::BrokerOptions;

@@ -13,6 +13,7 @@ use super::connection;
 use super::error::BrokerError;
 use super::node::{Node, closed};
 use super::options::BrokerOptions;
+use super::transport::Transport;
 use crate::log::Log;
 
 /// How long clients get to take their last answers at a shutdown.
@@ -133,7 +134,7 @@ async fn accept(listener: TcpListener, node: Arc<Node>) {
                 Ok((stream, client)) => {
                     while connections.try_join_next().is_some() {}
                     if connections.len() < node.options.max_connections {
-                        connections.spawn(serve(Arc::clone(&node), stream));
+                        connections.spawn(serve(Arc::clone(&node), stream, client));
                     } else {
                         tracing::warn!(%client, "connection refused: {} are open", connections.len());
                     }
@@ -153,8 +154,13 @@ async fn accept(listener: TcpListener, node: Arc<Node>) {
     }
 }
 
-async fn serve(node: Arc<Node>, stream: TcpStream) {
-    if let Err(error) = connection::serve(node, stream).await {
-        tracing::debug!("a connection was lost: {error}");
+async fn serve(node: Arc<Node>, stream: TcpStream, client: SocketAddr) {
+    // Answers are sent whole; waiting for more to send with them would only delay them.
+    let served = match stream.set_nodelay(true) {
+        Ok(()) => connection::serve(node, Transport::Plain(stream), client).await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = served {
+        tracing::debug!(%client, "a connection was lost: {error}");
     }
 }

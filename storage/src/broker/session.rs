@@ -1,5 +1,6 @@
 //! One request in, one response out: bytes to bytes, without sockets.
 
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -10,6 +11,8 @@ use super::api::{self, Api};
 use super::error::ProtocolError;
 use super::node::Node;
 use super::shape;
+use super::transport::Piece;
+use crate::log::LogSlice;
 
 /// A response that is still being made.
 pub(super) type Pending<T> = Pin<Box<dyn Future<Output = Result<T, ProtocolError>> + Send>>;
@@ -30,7 +33,7 @@ pub(super) enum Response<T> {
 /// The encoded body of a response: pieces to be sent one after the other.
 #[derive(Debug, Default)]
 pub(super) struct Body {
-    pieces: Vec<Bytes>,
+    pieces: Vec<Piece>,
     tail: BytesMut,
 }
 
@@ -38,7 +41,14 @@ pub(super) struct Body {
 #[derive(Debug)]
 pub(super) struct Answer {
     /// The pieces, none of them empty.
-    pub(super) pieces: Vec<Bytes>,
+    pub(super) pieces: Vec<Piece>,
+}
+
+/// What is known of one connection from request to request.
+#[derive(Debug)]
+pub(super) struct Session {
+    /// Where the client connects from.
+    peer: IpAddr,
 }
 
 /// A request whose header has been read.
@@ -46,6 +56,12 @@ pub(super) struct Answer {
 pub(super) struct Request {
     pub(super) api: &'static Api,
     pub(super) version: i16,
+    /// What the client calls itself; empty if it doesn't say.
+    #[expect(dead_code, reason = "the group APIs name members by it")]
+    pub(super) client_id: Box<str>,
+    /// Where the client connects from.
+    #[expect(dead_code, reason = "the group APIs tell where members are")]
+    pub(super) peer: IpAddr,
     body: Bytes,
 }
 
@@ -66,19 +82,20 @@ impl Body {
         &mut self.tail
     }
 
-    /// Appends bytes without copying them.
-    pub(super) fn splice(&mut self, bytes: Bytes) {
-        if !bytes.is_empty() {
-            let before = self.tail.split().freeze();
-            self.pieces.extend([before, bytes].into_iter().filter(|piece| !piece.is_empty()));
+    /// Appends batches of the log without copying them.
+    pub(super) fn splice(&mut self, batches: LogSlice) {
+        if !batches.is_empty() {
+            let before = Piece::Memory(self.tail.split().freeze());
+            self.pieces.extend([before, Piece::File(batches)].into_iter().filter(|piece| piece.len() > 0));
         }
     }
 
     fn into_answer(mut self, correlation_id: i32, has_tags: bool) -> Answer {
         let tail = self.tail.split().freeze();
         let header_length = 4 + usize::from(has_tags);
-        let length = header_length + tail.len() + self.pieces.iter().map(Bytes::len).sum::<usize>();
-        let mut first = BytesMut::with_capacity(4 + header_length + self.pieces.first().map_or(tail.len(), |_| 0));
+        let length = header_length + tail.len() + self.pieces.iter().map(Piece::len).sum::<usize>();
+        let alone = if self.pieces.is_empty() { tail.len() } else { 0 };
+        let mut first = BytesMut::with_capacity(4 + header_length + alone);
         // The limit on fetched bytes keeps every answer below 2 GiB.
         first.put_i32(i32::try_from(length).unwrap_or(i32::MAX));
         first.put_i32(correlation_id);
@@ -87,22 +104,24 @@ impl Body {
         }
         if self.pieces.is_empty() {
             first.put_slice(&tail);
-            return Answer { pieces: vec![first.freeze()] };
+            return Answer { pieces: vec![Piece::Memory(first.freeze())] };
         }
         let mut pieces = Vec::with_capacity(self.pieces.len() + 2);
-        pieces.push(first.freeze());
+        pieces.push(Piece::Memory(first.freeze()));
         pieces.append(&mut self.pieces);
         if !tail.is_empty() {
-            pieces.push(tail);
+            pieces.push(Piece::Memory(tail));
         }
         Answer { pieces }
     }
 }
 
 impl Request {
-    /// Decodes the body, whose outline has been checked.
+    /// Decodes the body, whose outline has been checked, and lets go of it: what waits for its answer holds no bytes
+    /// of the request but those it took from the message.
     pub(super) fn decode<M: Decodable>(&mut self) -> Result<M, ProtocolError> {
-        M::decode(&mut self.body, self.version).map_err(|error| self.malformed(error.to_string()))
+        let mut body = std::mem::take(&mut self.body);
+        M::decode(&mut body, self.version).map_err(|error| self.malformed(error.to_string()))
     }
 
     /// Encodes the response.
@@ -115,39 +134,47 @@ impl Request {
     }
 }
 
-/// Handles one request frame.
-///
-/// # Errors
-/// [`ProtocolError`] if the connection must be given up.
-pub(super) fn handle(node: &Arc<Node>, mut frame: Bytes) -> Result<Response<Answer>, ProtocolError> {
-    if frame.len() < 8 {
-        return Err(ProtocolError::Header);
+impl Session {
+    /// The session of a client that has just connected.
+    pub(super) fn new(peer: IpAddr) -> Self {
+        Self { peer }
     }
-    let (key, version, correlation_id) = (frame.get_i16(), frame.get_i16(), frame.get_i32());
-    let api = api::find(key).ok_or(ProtocolError::UnknownApi(key))?;
-    if !api.implemented().contains(&version) {
-        let body = (api.unknown_version)(api, version)?;
-        return Ok(Response::Ready(body.into_answer(correlation_id, false)));
+
+    /// Handles one request frame.
+    ///
+    /// # Errors
+    /// [`ProtocolError`] if the connection must be given up.
+    pub(super) fn handle(&mut self, node: &Arc<Node>, mut frame: Bytes) -> Result<Response<Answer>, ProtocolError> {
+        if frame.len() < 8 {
+            return Err(ProtocolError::Header);
+        }
+        let (key, version, correlation_id) = (frame.get_i16(), frame.get_i16(), frame.get_i32());
+        let api = api::find(key).ok_or(ProtocolError::UnknownApi(key))?;
+        if !api.implemented().contains(&version) {
+            let body = (api.unknown_version)(api, version)?;
+            return Ok(Response::Ready(body.into_answer(correlation_id, false)));
+        }
+        let flexible = version >= api.flexible_since;
+        let client_id = take_client_id(&mut frame)?;
+        if flexible {
+            let rest = shape::skip_tags(&frame).map_err(|_| ProtocolError::Header)?.len();
+            frame.advance(frame.len() - rest);
+        }
+        let request = Request { api, version, client_id, peer: self.peer, body: frame };
+        shape::check(&request.body, api.shape, version, flexible).map_err(|detail| request.malformed(detail))?;
+        let has_tags = flexible && api.flexible_response_header;
+        let finish = move |body: Body| body.into_answer(correlation_id, has_tags);
+        Ok(match (api.handle)(node, request)? {
+            Response::Silent => Response::Silent,
+            Response::Ready(body) => Response::Ready(finish(body)),
+            Response::Later(body) => Response::Later(Box::pin(async move { body.await.map(finish) })),
+            Response::Alone(body) => Response::Alone(Box::pin(async move { body.await.map(finish) })),
+        })
     }
-    let flexible = version >= api.flexible_since;
-    skip_client_id(&mut frame)?;
-    if flexible {
-        let rest = shape::skip_tags(&frame).map_err(|_| ProtocolError::Header)?.len();
-        frame.advance(frame.len() - rest);
-    }
-    let request = Request { api, version, body: frame };
-    shape::check(&request.body, api.shape, version, flexible).map_err(|detail| request.malformed(detail))?;
-    let has_tags = flexible && api.flexible_response_header;
-    let finish = move |body: Body| body.into_answer(correlation_id, has_tags);
-    Ok(match (api.handle)(node, request)? {
-        Response::Silent => Response::Silent,
-        Response::Ready(body) => Response::Ready(finish(body)),
-        Response::Later(body) => Response::Later(Box::pin(async move { body.await.map(finish) })),
-        Response::Alone(body) => Response::Alone(Box::pin(async move { body.await.map(finish) })),
-    })
 }
 
-fn skip_client_id(frame: &mut Bytes) -> Result<(), ProtocolError> {
+/// Takes the client's name off the header; what isn't UTF-8 in it is replaced, since it is only shown.
+fn take_client_id(frame: &mut Bytes) -> Result<Box<str>, ProtocolError> {
     if frame.len() < 2 {
         return Err(ProtocolError::Header);
     }
@@ -155,8 +182,7 @@ fn skip_client_id(frame: &mut Bytes) -> Result<(), ProtocolError> {
     if frame.len() < length {
         return Err(ProtocolError::Header);
     }
-    frame.advance(length);
-    Ok(())
+    Ok(String::from_utf8_lossy(&frame.split_to(length)).into())
 }
 
 #[cfg(test)]
@@ -199,13 +225,17 @@ mod tests {
 
     /// Runs a request to its end and returns the answer's bytes after the length, which is checked.
     async fn exchange(node: &Arc<Node>, frame: Bytes) -> Result<Option<Vec<u8>>, ProtocolError> {
-        let answer = match handle(node, frame)? {
+        let answer = match Session::new(IpAddr::from([127, 0, 0, 1])).handle(node, frame)? {
             Response::Silent => return Ok(None),
             Response::Ready(answer) => answer,
             Response::Later(answer) | Response::Alone(answer) => answer.await?,
         };
-        assert!(answer.pieces.iter().all(|piece| !piece.is_empty()));
-        let bytes = answer.pieces.concat();
+        assert!(answer.pieces.iter().all(|piece| piece.len() > 0));
+        let pieces = answer.pieces.into_iter().map(|piece| match piece {
+            Piece::Memory(bytes) => bytes,
+            Piece::File(slice) => slice.read_all().unwrap(),
+        });
+        let bytes = pieces.collect::<Vec<_>>().concat();
         assert_eq!(bytes[..4], i32::try_from(bytes.len() - 4).unwrap().to_be_bytes());
         Ok(Some(bytes[4..].to_vec()))
     }

@@ -15,6 +15,7 @@ pub use memory::MemoryDirectory;
 pub use os::OsDirectory;
 
 use std::fmt;
+use std::fs::File;
 use std::io::{self, IoSlice};
 
 use bytes::Bytes;
@@ -79,7 +80,13 @@ pub trait WriteFile: fmt::Debug + Send + Sync {
     /// Waits until everything appended before the call is on disk.
     fn sync(&self) -> io::Result<()>;
 
-    /// Cuts the file to `length` bytes; the next append goes there.
+    /// Says that about `bytes` more will be appended, so that the file system may find room for them in one go. It is a
+    /// hint: it changes neither length nor content, and where it isn't possible nothing happens.
+    fn reserve(&self, bytes: u64) {
+        let _ = bytes;
+    }
+
+    /// Cuts the file to `length` bytes, giving back room that was reserved; the next append goes there.
     fn truncate(&self, length: u64) -> io::Result<()>;
 }
 
@@ -90,6 +97,12 @@ pub trait ReadFile: fmt::Debug + Send + Sync {
 
     /// The file's present length in bytes.
     fn length(&self) -> io::Result<u64>;
+
+    /// The file of the operating system behind it, which its bytes can be sent from without reading them; `None` where
+    /// there is no such file.
+    fn file(&self) -> Option<&File> {
+        None
+    }
 }
 
 /// Holds a lock until dropped.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use memmap2::Mmap;
+use rustix::fs::FallocateFlags;
 
 use super::{Directory, LockGuard, ReadFile, WriteFile};
 
@@ -59,9 +60,8 @@ impl Directory for OsDirectory {
                 format!("{} holds {present} bytes, expected at least {length}", self.at(path).display()),
             ));
         }
-        if present > length {
-            file.set_len(length)?;
-        }
+        // Also where nothing is to be cut: room that was reserved behind the end is given back.
+        file.set_len(length)?;
         Ok(Box::new(OsWriteFile { file }))
     }
 
@@ -161,6 +161,13 @@ impl WriteFile for OsWriteFile {
         self.file.sync_data()
     }
 
+    fn reserve(&self, bytes: u64) {
+        // Without room for all of it, or on a file system that can't, each write finds its own room as usual.
+        if let Ok(metadata) = self.file.metadata() {
+            let _ = rustix::fs::fallocate(&self.file, FallocateFlags::KEEP_SIZE, metadata.len(), bytes);
+        }
+    }
+
     fn truncate(&self, length: u64) -> io::Result<()> {
         self.file.set_len(length)
     }
@@ -178,6 +185,10 @@ impl ReadFile for OsReadFile {
 
     fn length(&self) -> io::Result<u64> {
         Ok(self.file.metadata()?.len())
+    }
+
+    fn file(&self) -> Option<&File> {
+        Some(&self.file)
     }
 }
 

@@ -74,7 +74,8 @@ fn check(partition: &Partition, count: i64) {
     let mut bytes = 0;
     while next < partition.end() {
         let read = partition.read(next, 400, true).unwrap();
-        let mut rest = &read.batches[..];
+        let batches = read.batches.read_all().unwrap();
+        let mut rest = &batches[..];
         assert!(!rest.is_empty());
         while !rest.is_empty() {
             let header = BatchHeader::decode(rest).unwrap();
@@ -91,7 +92,7 @@ fn check(partition: &Partition, count: i64) {
     assert_eq!(bytes, partition.bytes());
     for offset in 0..count * 3 {
         let read = partition.read(Offset(offset), 1, true).unwrap();
-        let header = BatchHeader::decode(&read.batches).unwrap();
+        let header = BatchHeader::decode(&read.batches.read_all().unwrap()).unwrap();
         assert_eq!((header.base_offset.0, header.size), (offset / 3 * 3, read.batches.len()), "the batch of {offset}");
         assert!(partition.read(Offset(offset), 1, false).unwrap().batches.is_empty(), "one byte holds no batch");
     }

@@ -39,6 +39,7 @@ mod partition;
 mod records;
 mod recovery;
 mod segment;
+mod slice;
 mod topic;
 mod writer;
 
@@ -49,4 +50,5 @@ pub use catalogue::Log;
 pub use error::LogError;
 pub use options::{LogOptions, TopicConfig};
 pub use partition::{Appended, Partition, Read, Subscription, TimedOffset};
+pub use slice::LogSlice;
 pub use topic::{Topic, TopicId};

@@ -8,7 +8,6 @@
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
-use bytes::Bytes;
 use tokio::sync::{Notify, watch};
 
 use super::batch::{BatchHeader, Offset};
@@ -17,6 +16,7 @@ use super::flush::{FlushQueue, FlushState};
 use super::records;
 use super::recovery;
 use super::segment::{Location, Segment};
+use super::slice::LogSlice;
 use super::writer::ActiveSegment;
 use crate::io::{Directory, WriteFile};
 
@@ -90,7 +90,7 @@ pub struct Appended {
 #[derive(Debug, Clone)]
 pub struct Read {
     /// Whole batches, the first of which holds the offset asked for; empty at the end of the log.
-    pub batches: Bytes,
+    pub batches: LogSlice,
     /// The first offset kept.
     pub start: Offset,
     /// The offset after the last record. On a single node this is the high watermark and the last stable offset too.
@@ -268,8 +268,8 @@ impl Partition {
     pub fn read(&self, offset: Offset, max_bytes: usize, at_least_one: bool) -> Result<Read, LogError> {
         let found = self.locate(offset)?;
         let batches = match found {
-            Some((segment, location)) => segment.read(&location, max_bytes, at_least_one)?,
-            None => Bytes::new(),
+            Some((segment, location)) => segment.slice(&*self.directory, &location, max_bytes, at_least_one)?,
+            None => LogSlice::default(),
         };
         Ok(Read { batches, start: self.start(), end: self.end() })
     }
@@ -296,7 +296,7 @@ impl Partition {
             let mut from = self.start();
             // A batch that claims a late time needn't hold a record of that time.
             while let Some(location) = segment.locate_time(&*self.directory, timestamp_ms, from)? {
-                let batch = segment.read(&location, location.header.size, true)?;
+                let batch = segment.read_batch(&location)?;
                 let found = records::find_time(&batch, timestamp_ms, from).map_err(|error| LogError::Corrupt {
                     path: segment.path().to_owned(),
                     position: location.position,

@@ -6,13 +6,14 @@
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::{Bytes, BytesMut};
 
 use super::batch::{BatchError, BatchHeader, HEADER_LENGTH, Offset};
 use super::error::{IoContext as _, LogError};
 use super::index::{Index, OffsetEntry, TimeEntry};
+use super::slice::LogSlice;
 use crate::io::{Directory, ReadFile};
 
 /// Bytes read at a time when batches are walked from header to header.
@@ -142,27 +143,66 @@ impl Segment {
         BatchHeader::decode(&bytes).map_err(|error| self.corrupt(position, &error))
     }
 
-    /// Reads whole batches from `location` on, at most `max_bytes`, but at least the first one if `at_least_one`.
+    /// The file, for reading.
+    pub(super) fn reader(&self) -> &dyn ReadFile {
+        &*self.reader
+    }
+
+    /// Reads the batch at `location`.
     ///
     /// # Errors
-    /// [`LogError`] if the file can't be read.
-    pub(super) fn read(&self, location: &Location, max_bytes: usize, at_least_one: bool) -> Result<Bytes, LogError> {
+    /// [`LogError::Io`] if the file can't be read.
+    pub(super) fn read_batch(&self, location: &Location) -> Result<Bytes, LogError> {
+        let mut bytes = BytesMut::zeroed(location.header.size);
+        self.reader.read_exact_at(&mut bytes, location.position).at("read", &self.path)?;
+        Ok(bytes.freeze())
+    }
+
+    /// The whole batches from `location` on, at most `max_bytes`, but at least the first one if `at_least_one`.
+    ///
+    /// # Errors
+    /// [`LogError`] if the file can't be read or is damaged there.
+    pub(super) fn slice(
+        self: &Arc<Self>,
+        directory: &dyn Directory,
+        location: &Location,
+        max_bytes: usize,
+        at_least_one: bool,
+    ) -> Result<LogSlice, LogError> {
         let first = location.header.size;
         if first > max_bytes && !at_least_one {
-            return Ok(Bytes::new());
+            return Ok(LogSlice::default());
         }
-        let there = usize::try_from(self.size().saturating_sub(location.position)).unwrap_or(usize::MAX);
-        let mut bytes = BytesMut::zeroed(there.min(max_bytes.max(first)));
-        self.reader.read_exact_at(&mut bytes, location.position).at("read", &self.path)?;
-        let mut whole = first.min(bytes.len());
-        while let Ok(header) = BatchHeader::decode(&bytes[whole..]) {
-            if header.size > bytes.len() - whole {
+        let limit = location.position + max_bytes.max(first) as u64;
+        let size = self.size();
+        let end = if size <= limit { size } else { self.last_boundary(directory, location, limit)? };
+        // The distance is at most `max_bytes` or a batch's size, both of which fit.
+        let length = usize::try_from(end - location.position).unwrap_or(first);
+        Ok(LogSlice::new(Arc::clone(self), location.position, length))
+    }
+
+    /// The last position at or before `limit` where a batch ends that starts at or after `first`.
+    fn last_boundary(&self, directory: &dyn Directory, first: &Location, limit: u64) -> Result<u64, LogError> {
+        let mut end = first.position + first.header.size as u64;
+        let entry = self.with_indexes(directory, |indexes| {
+            indexes.offsets.last_where(|entry| u64::from(entry.position) <= limit)
+        })?;
+        if let Some(entry) = entry.filter(|entry| u64::from(entry.position) > end) {
+            // An index is a cache: the batch it points to must be the one it names. One that isn't costs a longer walk.
+            let wanted = self.base.0 + i64::from(entry.relative);
+            if self.header_at(u64::from(entry.position)).is_ok_and(|header| header.last_offset().0 == wanted) {
+                end = u64::from(entry.position);
+            }
+        }
+        let mut scanner = Scanner::new(&*self.reader, end, self.size(), HOP_CHUNK);
+        while let Some(location) = self.expect(scanner.next(false))? {
+            let next = location.position + location.header.size as u64;
+            if next > limit {
                 break;
             }
-            whole += header.size;
+            end = next;
         }
-        bytes.truncate(whole);
-        Ok(bytes.freeze())
+        Ok(end)
     }
 
     /// The latest time in the segment and the offset of the batch that holds it; `None` if no batch has a time.

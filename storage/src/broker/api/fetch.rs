@@ -1,12 +1,12 @@
 //! `Fetch`: reads batches, waiting for them if asked to.
 //!
-//! The response is written by hand, so that the batches go to the socket from the buffer they were read into. They
-//! are read when the answer's turn has come: a connection never holds more than one answer's bytes.
+//! The response is written by hand, so that the batches go to the socket from the file they stand in: an answer holds
+//! no batch in memory, whatever its size.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{BufMut as _, Bytes};
+use bytes::BufMut as _;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchRequest};
 use tokio::sync::Notify;
@@ -17,7 +17,7 @@ use crate::broker::error::ProtocolError;
 use crate::broker::node::{Node, check_epoch, closed, error_code};
 use crate::broker::session::{Body, Request, Response};
 use crate::broker::shape::{self, Part};
-use crate::log::{LogError, Offset, Partition};
+use crate::log::{LogError, LogSlice, Offset, Partition};
 
 const PARTITION: &[Part] = &[
     shape::fixed(4),
@@ -67,7 +67,7 @@ struct Fetched {
     error: Option<ResponseError>,
     start: Offset,
     end: Offset,
-    batches: Bytes,
+    batches: LogSlice,
 }
 
 fn handle(node: &Arc<Node>, mut request: Request) -> Result<Response<Body>, ProtocolError> {
@@ -155,7 +155,7 @@ async fn wait(node: &Node, message: &FetchRequest, wanted: &[Vec<Wanted<'_>>]) {
 
 fn read(wanted: &Wanted<'_>, budget: usize, at_least_one: bool) -> Fetched {
     let index = wanted.request.partition;
-    let failed = |error, start, end| Fetched { index, error: Some(error), start, end, batches: Bytes::new() };
+    let failed = |error, start, end| Fetched { index, error: Some(error), start, end, batches: LogSlice::default() };
     let Some(partition) = wanted.partition.as_ref().filter(|partition| !partition.is_deleted()) else {
         return failed(ResponseError::UnknownTopicOrPartition, Offset(-1), Offset(-1));
     };
