@@ -77,8 +77,11 @@ pub(super) fn error_code(error: &LogError) -> ResponseError {
         LogError::TopicExists(_) => ResponseError::TopicAlreadyExists,
         LogError::UnknownTopic(_) => ResponseError::UnknownTopicOrPartition,
         LogError::InvalidTopicName { .. } => ResponseError::InvalidTopicException,
-        LogError::InvalidPartitionCount { .. } => ResponseError::InvalidPartitions,
-        LogError::Io { .. } | LogError::Latched { .. } | LogError::Corrupt { .. } => ResponseError::KafkaStorageError,
+        LogError::InvalidPartitionCount { .. } | LogError::NotMorePartitions { .. } => ResponseError::InvalidPartitions,
+        LogError::UnknownSetting(_) | LogError::InvalidSetting { .. } => ResponseError::InvalidConfig,
+        LogError::Io { .. } | LogError::Latched { .. } | LogError::Offline { .. } | LogError::Corrupt { .. } => {
+            ResponseError::KafkaStorageError
+        }
         LogError::InUse => ResponseError::UnknownServerError,
     }
 }

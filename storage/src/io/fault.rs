@@ -18,6 +18,12 @@ use super::{Directory, LockGuard, ReadFile, WriteFile};
 pub enum Fault {
     /// The operation fails with this kind of error and does nothing; later ones work.
     Once(ErrorKind),
+    /// The disk is full: the operation, or the next that needs space (creating a file or appending), fails, and so do those
+    /// after it, `lasts` in all. A failing append leaves the first half of its bytes behind.
+    Full {
+        /// How many operations fail.
+        lasts: u64,
+    },
     /// The operation fails and does nothing, and so does every later one, reads included.
     Crash,
     /// As [`Fault::Crash`], but a failing append leaves the first half of its bytes behind.
@@ -36,13 +42,15 @@ struct Plan {
     fault: Fault,
     at: u64,
     operations: AtomicU64,
+    /// Operations that failed for want of space.
+    refused: AtomicU64,
 }
 
 impl FaultDirectory {
     /// Fails at operation number `at`, counted from 0. `u64::MAX` never fails and only counts.
     #[must_use]
     pub fn new(inner: Arc<dyn Directory>, at: u64, fault: Fault) -> Self {
-        Self { inner, plan: Arc::new(Plan { fault, at, operations: AtomicU64::new(0) }) }
+        Self { inner, plan: Arc::new(Plan { fault, at, operations: AtomicU64::new(0), refused: AtomicU64::new(0) }) }
     }
 
     /// Operations so far.
@@ -63,6 +71,18 @@ impl Plan {
         }
     }
 
+    /// Counts an operation that needs space.
+    fn step_with_space(&self) -> io::Result<()> {
+        let full = match self.fault {
+            Fault::Full { lasts } if self.operations.load(Ordering::SeqCst) >= self.at => {
+                self.refused.fetch_add(1, Ordering::SeqCst) < lasts
+            }
+            _ => false,
+        };
+        self.step()?;
+        if full { Err(injected(ErrorKind::StorageFull)) } else { Ok(()) }
+    }
+
     /// Fails after the crash.
     fn check_alive(&self) -> io::Result<()> {
         let is_over = self.operations.load(Ordering::SeqCst) > self.at;
@@ -75,7 +95,11 @@ impl Plan {
 
     /// Whether the operation just counted is the one at which a torn write happens.
     fn is_torn(&self) -> bool {
-        self.fault == Fault::TornCrash && self.operations.load(Ordering::SeqCst) == self.at + 1
+        match self.fault {
+            Fault::TornCrash => self.operations.load(Ordering::SeqCst) == self.at + 1,
+            Fault::Full { .. } => true,
+            Fault::Once(_) | Fault::Crash => false,
+        }
     }
 }
 
@@ -85,7 +109,7 @@ fn injected(kind: ErrorKind) -> io::Error {
 
 impl Directory for FaultDirectory {
     fn create(&self, path: &str) -> io::Result<Box<dyn WriteFile>> {
-        self.plan.step()?;
+        self.plan.step_with_space()?;
         Ok(Box::new(FaultFile { inner: self.inner.create(path)?, plan: Arc::clone(&self.plan) }))
     }
 
@@ -158,7 +182,7 @@ struct FaultFile {
 
 impl WriteFile for FaultFile {
     fn append(&self, bytes: &[u8]) -> io::Result<()> {
-        if let Err(error) = self.plan.step() {
+        if let Err(error) = self.plan.step_with_space() {
             if self.plan.is_torn() {
                 self.inner.append(&bytes[..bytes.len() / 2])?;
             }

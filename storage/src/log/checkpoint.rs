@@ -1,4 +1,4 @@
-//! `recovery-point-offset-checkpoint`: up to which offset each partition was on disk, in Kafka's own text form.
+//! Checkpoints: an offset of each partition, in Kafka's own text form.
 //!
 //! ```text
 //! 0                      version
@@ -7,26 +7,29 @@
 //! events 1 77
 //! ```
 //!
-//! It saves reading the whole last segment at the next start. It may lag behind, it never runs ahead.
+//! There are two. `recovery-point-offset-checkpoint` says up to which offset each partition was on disk: it saves
+//! reading the whole last segment at the next start, may lag behind, and never runs ahead.
+//! `log-start-offset-checkpoint` says below which offset records were removed, and is written before they go.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::batch::Offset;
 use super::error::{IoContext as _, LogError};
+use super::partition::Partition;
 use crate::io::Directory;
 
-const PATH: &str = "recovery-point-offset-checkpoint";
-const TEMPORARY_PATH: &str = "recovery-point-offset-checkpoint.tmp";
-/// How far behind the file may be while the log is busy.
+/// How far behind a checkpoint may be while the log is busy.
 const INTERVAL: Duration = Duration::from_secs(5);
 
-/// The recovery points of all partitions and their file.
+/// An offset of each partition, and the file that keeps them.
 #[derive(Debug)]
 pub(super) struct Checkpoint {
     directory: Arc<dyn Directory>,
+    path: &'static str,
+    temporary_path: &'static str,
     state: Mutex<State>,
 }
 
@@ -38,35 +41,68 @@ struct State {
 }
 
 impl Checkpoint {
-    /// Reads the file; one that is absent or unreadable gives no points, which costs a scan and nothing else.
-    pub(super) fn open(directory: Arc<dyn Directory>) -> Self {
+    /// Up to where each partition is on disk. A file that is absent or unreadable gives no points, which costs a scan
+    /// and nothing else.
+    pub(super) fn of_recovery_points(directory: Arc<dyn Directory>) -> Self {
+        const PATH: &str = "recovery-point-offset-checkpoint";
         let points = directory.map(PATH).ok().and_then(|bytes| decode(&bytes)).unwrap_or_default();
-        Self { directory, state: Mutex::new(State { points, written: Instant::now(), changed: false }) }
+        Self::new(directory, PATH, "recovery-point-offset-checkpoint.tmp", points)
     }
 
-    /// Up to where a partition is known to be on disk.
+    /// Below which offset each partition has been emptied.
+    ///
+    /// # Errors
+    /// [`LogError::Corrupt`] if the file is there but unreadable: removed records would come back.
+    pub(super) fn of_log_starts(directory: Arc<dyn Directory>) -> Result<Self, LogError> {
+        const PATH: &str = "log-start-offset-checkpoint";
+        let points = if directory.exists(PATH).at("look for", PATH)? {
+            decode(&directory.map(PATH).at("read", PATH)?).ok_or_else(|| LogError::Corrupt {
+                path: PATH.to_owned(),
+                position: 0,
+                detail: "a version, a count and as many lines of topic, partition and offset are expected".to_owned(),
+            })?
+        } else {
+            BTreeMap::new()
+        };
+        Ok(Self::new(directory, PATH, "log-start-offset-checkpoint.tmp", points))
+    }
+
+    fn new(
+        directory: Arc<dyn Directory>,
+        path: &'static str,
+        temporary_path: &'static str,
+        points: BTreeMap<(Arc<str>, i32), Offset>,
+    ) -> Self {
+        let state = Mutex::new(State { points, written: Instant::now(), changed: false });
+        Self { directory, path, temporary_path, state }
+    }
+
+    /// The offset of a partition; 0 if none is known.
     pub(super) fn point(&self, topic: &Arc<str>, partition: i32) -> Offset {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.points.get(&(Arc::clone(topic), partition)).copied().unwrap_or_default()
+        self.lock().points.get(&(Arc::clone(topic), partition)).copied().unwrap_or_default()
     }
 
-    /// Takes note that everything before `offset` is on disk.
-    pub(super) fn note(&self, topic: &Arc<str>, partition: i32, offset: Offset) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.points.insert((Arc::clone(topic), partition), offset);
-        state.changed = true;
+    /// Takes note of a partition's offset, unless its topic was deleted.
+    pub(super) fn note(&self, partition: &Partition, offset: Offset) {
+        let mut state = self.lock();
+        // Looked at under the lock that `forget` takes after the deletion: a later topic of this name starts afresh.
+        if !partition.is_deleted() {
+            let key = (Arc::clone(partition.shared_topic()), partition.index());
+            state.changed |= state.points.insert(key, offset) != Some(offset);
+        }
     }
 
     /// Forgets a topic.
     pub(super) fn forget(&self, topic: &str) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.lock();
+        let before = state.points.len();
         state.points.retain(|(name, _), _| &**name != topic);
-        state.changed = true;
+        state.changed |= state.points.len() < before;
     }
 
     /// Writes the file if it lags behind for long.
     pub(super) fn write_if_due(&self) -> Result<(), LogError> {
-        let due = self.state.lock().unwrap_or_else(PoisonError::into_inner).written.elapsed() >= INTERVAL;
+        let due = self.lock().written.elapsed() >= INTERVAL;
         if due { self.write() } else { Ok(()) }
     }
 
@@ -75,14 +111,18 @@ impl Checkpoint {
     /// # Errors
     /// [`LogError::Io`].
     pub(super) fn write(&self) -> Result<(), LogError> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.lock();
         if !state.changed {
             return Ok(());
         }
-        replace(&*self.directory, PATH, TEMPORARY_PATH, encode(&state.points).as_bytes())?;
+        replace(&*self.directory, self.path, self.temporary_path, encode(&state.points).as_bytes())?;
         state.written = Instant::now();
         state.changed = false;
         Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -29,6 +29,14 @@ pub enum LogError {
         /// The first error.
         reason: Arc<str>,
     },
+    /// The partition could not be opened; the rest of the log works.
+    #[error("partition {partition} is offline: {reason}")]
+    Offline {
+        /// The partition's folder.
+        partition: String,
+        /// Why it could not be opened.
+        reason: Arc<str>,
+    },
     /// A file holds something that can't be.
     #[error("{path} is damaged at byte {position}: {detail}; restore the file from a copy or delete the topic")]
     Corrupt {
@@ -75,6 +83,29 @@ pub enum LogError {
         got: i32,
         /// The most a topic may have.
         maximum: i32,
+    },
+    /// The topic has as many partitions already, or more.
+    #[error("topic {topic} has {present} partitions already; ask for more than that, not {got}")]
+    NotMorePartitions {
+        /// The topic.
+        topic: String,
+        /// The partitions that it has.
+        present: i32,
+        /// The number asked for.
+        got: i32,
+    },
+    /// No topic setting has this name.
+    #[error("{0:?} is no topic setting that is offered here; leave it out")]
+    UnknownSetting(String),
+    /// A topic setting can't have this value.
+    #[error("{name} can't be {value:?} here; {expected} is expected")]
+    InvalidSetting {
+        /// The setting.
+        name: &'static str,
+        /// The value as given.
+        value: String,
+        /// What it may be.
+        expected: String,
     },
     /// Another process, or another log of this one, holds the folder.
     #[error("the log is in use by another process; stop it first or choose another folder")]

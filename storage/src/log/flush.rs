@@ -80,10 +80,8 @@ impl FlushQueue {
 
 fn sync(partition: &Partition, checkpoint: &Checkpoint) {
     // Those who wait learn of a failure from the partition itself.
-    if let Ok(offset) = partition.sync()
-        && !partition.is_deleted()
-    {
-        checkpoint.note(partition.shared_topic(), partition.index(), offset);
+    if let Ok(offset) = partition.sync() {
+        checkpoint.note(partition, offset);
         if let Err(error) = checkpoint.write_if_due() {
             tracing::warn!("the next start will take longer: {error}");
         }

@@ -26,6 +26,7 @@
 //! # }
 //! ```
 
+mod administration;
 mod batch;
 mod catalogue;
 mod checkpoint;
@@ -33,12 +34,16 @@ mod checkpoint;
 mod crash_tests;
 mod error;
 mod flush;
+mod folders;
 mod index;
+mod keeper;
 mod options;
 mod partition;
 mod records;
 mod recovery;
+mod root;
 mod segment;
+mod settings;
 mod slice;
 mod topic;
 mod writer;
@@ -46,9 +51,10 @@ mod writer;
 #[cfg(test)]
 pub(crate) use batch::tests::batch as batch_for_tests;
 pub use batch::{Attributes, BatchError, BatchHeader, Compression, HEADER_LENGTH, Offset};
-pub use catalogue::Log;
 pub use error::LogError;
-pub use options::{LogOptions, TopicConfig};
+pub use options::{LogOptions, TimestampType};
 pub use partition::{Appended, Partition, Read, Subscription, TimedOffset};
+pub use root::Log;
+pub use settings::{SETTINGS, Setting, SettingKind, SettingValue, TopicConfig};
 pub use slice::LogSlice;
 pub use topic::{Topic, TopicId};

@@ -3,7 +3,8 @@
 //! What lies before the recovery point (an offset up to which everything was on disk when it was noted) is trusted.
 //! From the last index entry before it on, every batch is read and its checksum compared; at the first that isn't
 //! sound the log is cut. All earlier segments lie before the recovery point, because a segment is synced when it is
-//! closed; should one not (the machine died meanwhile), it is scanned as well.
+//! closed; should one not (the machine died meanwhile), it is scanned as well. What lies wholly below the start that
+//! was noted is the rest of a removal that was cut short, and goes first.
 
 use super::batch::{BatchHeader, Offset};
 use super::error::{IoContext as _, LogError};
@@ -19,7 +20,7 @@ pub(super) struct Recovered {
     pub(super) end: Offset,
 }
 
-/// Opens all segments of `folder`, cutting a torn tail.
+/// Opens all segments of `folder` that hold anything from `kept_from` on, cutting a torn tail.
 ///
 /// # Errors
 /// [`LogError::Io`], or [`LogError::Corrupt`] if the damage lies before `recovery_point`, where nothing may be lost.
@@ -27,9 +28,16 @@ pub(super) fn recover(
     directory: &dyn Directory,
     folder: &str,
     recovery_point: Offset,
+    kept_from: Offset,
     index_interval: u32,
 ) -> Result<Recovered, LogError> {
-    let bases = list_bases(directory, folder)?;
+    // Records are only removed once all that stays is on disk.
+    let recovery_point = recovery_point.max(kept_from);
+    let bases = remove_leftovers(directory, folder, kept_from)?;
+    if bases.is_empty() && recovery_point > Offset(0) {
+        let detail = format!("offsets up to {recovery_point} were on disk, there is no .log file");
+        return Err(LogError::Corrupt { path: folder.to_owned(), position: 0, detail });
+    }
     let mut recovered = Recovered { segments: Vec::new(), end: bases.first().copied().unwrap_or_default() };
     let mut preceding_bytes = 0;
     for (at, &base) in bases.iter().enumerate() {
@@ -61,13 +69,47 @@ pub(super) fn recover(
         )?);
         recovered.end = end;
         preceding_bytes += size;
-        if size < length && following.is_some() {
+        if following.is_some_and(|following| end < following) {
             // What follows a torn batch was never complete: the log ends here.
             remove_from(directory, folder, &bases[at + 1..])?;
             break;
         }
     }
     Ok(recovered)
+}
+
+/// Removes what a crash may have left over: segments wholly below `kept_from`, and empty files at the end, after others (a
+/// segment that was to be begun). Gives the base offsets of the others.
+fn remove_leftovers(directory: &dyn Directory, folder: &str, kept_from: Offset) -> Result<Vec<Offset>, LogError> {
+    let mut kept = list_bases(directory, folder)?;
+    let below = kept.windows(2).take_while(|pair| pair[1] <= kept_from).count();
+    let mut removed: Vec<_> = kept.drain(..below).collect();
+    while let [_, .., last] = kept[..] {
+        let path = segment_path(folder, last, "log");
+        if directory.length(&path).at("measure", &path)? > 0 {
+            break;
+        }
+        kept.pop();
+        removed.push(last);
+    }
+    for base in removed {
+        remove_segment(directory, folder, base)?;
+    }
+    Ok(kept)
+}
+
+/// Removes the files of a segment that are there, the `.log` file first: without it the others mean nothing.
+///
+/// # Errors
+/// [`LogError::Io`].
+pub(super) fn remove_segment(directory: &dyn Directory, folder: &str, base: Offset) -> Result<(), LogError> {
+    for extension in ["log", "index", "timeindex"] {
+        let path = segment_path(folder, base, extension);
+        if directory.exists(&path).at("look for", &path)? {
+            directory.remove(&path).at("remove", &path)?;
+        }
+    }
+    Ok(())
 }
 
 /// The base offsets of the `.log` files in a folder, ascending.
@@ -146,13 +188,8 @@ fn scan(
 fn remove_from(directory: &dyn Directory, folder: &str, bases: &[Offset]) -> Result<(), LogError> {
     // From the last to the first, so that a crash in between leaves no gap.
     for &base in bases.iter().rev() {
-        for extension in ["log", "index", "timeindex"] {
-            let path = segment_path(folder, base, extension);
-            if directory.exists(&path).at("look for", &path)? {
-                tracing::warn!(file = path, "it follows a torn batch and is removed");
-                directory.remove(&path).at("remove", &path)?;
-            }
-        }
+        tracing::warn!(segment = segment_path(folder, base, "log"), "it follows a torn batch and is removed");
+        remove_segment(directory, folder, base)?;
     }
     directory.sync_directory(folder).at("sync", folder)
 }

@@ -94,6 +94,14 @@ impl Segment {
         &self.path
     }
 
+    /// The latest time of its first batch; `None` if it is empty.
+    ///
+    /// # Errors
+    /// [`LogError`] if the file can't be read or is damaged there.
+    pub(super) fn first_time_ms(&self) -> Result<Option<i64>, LogError> {
+        if self.size() == 0 { Ok(None) } else { Ok(Some(self.header_at(0)?.max_timestamp_ms)) }
+    }
+
     /// Shows a batch that has been written at the end to readers.
     pub(super) fn publish(&self, header: &BatchHeader) {
         let position = self.size();

@@ -2,13 +2,13 @@
 
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 
 use serde::{Deserialize, Serialize};
 
 use super::error::LogError;
-use super::options::TopicConfig;
 use super::partition::Partition;
+use super::settings::{PartitionLimits, TopicConfig};
 
 /// The longest topic name, as in Kafka.
 const MAXIMUM_NAME: usize = 249;
@@ -80,16 +80,30 @@ impl TryFrom<String> for TopicId {
     }
 }
 
-/// A topic and its partitions.
+/// A topic and its partitions, as they were when it was looked up: a change of its settings or its number of partitions
+/// gives another of these, which shares the partitions.
 #[derive(Debug)]
 pub struct Topic {
     pub(super) name: Arc<str>,
     pub(super) id: TopicId,
     pub(super) config: TopicConfig,
+    /// What its partitions follow, replaced when its settings are.
+    pub(super) limits: Arc<RwLock<PartitionLimits>>,
     pub(super) partitions: Vec<Arc<Partition>>,
 }
 
 impl Topic {
+    /// Another of the same topic.
+    pub(super) fn sharing(&self) -> Self {
+        Self {
+            name: Arc::clone(&self.name),
+            id: self.id,
+            config: self.config.clone(),
+            limits: Arc::clone(&self.limits),
+            partitions: self.partitions.clone(),
+        }
+    }
+
     /// The name.
     #[must_use]
     pub fn name(&self) -> &str {

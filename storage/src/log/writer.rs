@@ -5,9 +5,11 @@
 
 use std::io::IoSlice;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::batch::{BatchHeader, Offset, STAMP_LENGTH, stamp};
 use super::error::{IoContext as _, LogError};
+use super::recovery;
 use super::segment::{Indexes, Segment, segment_path};
 use crate::io::{Directory, WriteFile};
 
@@ -21,8 +23,21 @@ pub(super) struct ActiveSegment {
     pub(super) segment: Arc<Segment>,
     /// Its `.log` file.
     pub(super) log: Arc<dyn WriteFile>,
+    /// The time of its first batch.
+    pub(super) first_time_ms: Option<i64>,
+    /// When it began to take appends.
+    pub(super) since: Instant,
     offset_index: IndexFile,
     time_index: IndexFile,
+}
+
+/// A write that failed.
+#[derive(Debug)]
+pub(super) struct WriteFailure {
+    /// Why.
+    pub(super) error: LogError,
+    /// Whether the files are as they were before.
+    pub(super) is_undone: bool,
 }
 
 #[derive(Debug)]
@@ -34,21 +49,37 @@ struct IndexFile {
 
 impl ActiveSegment {
     /// Creates the files of an empty segment.
+    ///
+    /// # Errors
+    /// [`WriteFailure`]; it is undone if the files that had been created are gone.
     pub(super) fn create(
         directory: &dyn Directory,
         folder: &str,
         base: Offset,
         preceding_bytes: u64,
         index_interval: u32,
-    ) -> Result<Self, LogError> {
+    ) -> Result<Self, WriteFailure> {
         let path = segment_path(folder, base, "log");
-        let log = directory.create(&path).at("create", &path)?;
-        // Index files without a log file are left from a deletion that was cut short.
-        let offset_index = IndexFile::reset(directory, segment_path(folder, base, "index"))?;
-        let time_index = IndexFile::reset(directory, segment_path(folder, base, "timeindex"))?;
-        let indexes = Some(Indexes::new());
-        let segment = Segment::open(directory, folder, base, 0, preceding_bytes, index_interval, indexes)?;
-        Ok(Self { segment: Arc::new(segment), log: Arc::from(log), offset_index, time_index })
+        let created = directory.create(&path).at("create", &path);
+        // A file that was there before is nobody's to remove.
+        let log = created.map_err(|error| WriteFailure { error, is_undone: true })?;
+        let complete = || {
+            // Index files without a log file are left from a deletion that was cut short.
+            let offset_index = IndexFile::reset(directory, segment_path(folder, base, "index"))?;
+            let time_index = IndexFile::reset(directory, segment_path(folder, base, "timeindex"))?;
+            let indexes = Some(Indexes::new());
+            let segment = Segment::open(directory, folder, base, 0, preceding_bytes, index_interval, indexes)?;
+            Ok((segment, offset_index, time_index))
+        };
+        match complete() {
+            Ok((segment, offset_index, time_index)) => {
+                let (segment, log) = (Arc::new(segment), Arc::from(log));
+                Ok(Self { segment, log, first_time_ms: None, since: Instant::now(), offset_index, time_index })
+            }
+            Err(error) => {
+                Err(WriteFailure { error, is_undone: recovery::remove_segment(directory, folder, base).is_ok() })
+            }
+        }
     }
 
     /// Goes on with a recovered segment, whose `.log` file is cut to the segment's size.
@@ -56,6 +87,8 @@ impl ActiveSegment {
         let base = segment.base();
         let log = directory.open_append(segment.path(), segment.size()).at("open", segment.path())?;
         let mut active = Self {
+            first_time_ms: segment.first_time_ms()?,
+            since: Instant::now(),
             segment: Arc::new(segment),
             log: Arc::from(log),
             offset_index: IndexFile::reset(directory, segment_path(folder, base, "index"))?,
@@ -66,13 +99,22 @@ impl ActiveSegment {
     }
 
     /// Writes a checked batch at the end and shows it to readers.
-    pub(super) fn append(&mut self, batch: &[u8], header: &BatchHeader, leader_epoch: i32) -> Result<(), LogError> {
+    ///
+    /// # Errors
+    /// [`WriteFailure`]; it is undone if the file could be cut back to its length before.
+    pub(super) fn append(&mut self, batch: &[u8], header: &BatchHeader, leader_epoch: i32) -> Result<(), WriteFailure> {
         let stamp = stamp(header.size, header.base_offset, leader_epoch);
-        self.log
-            .append_vectored(&[IoSlice::new(&stamp), IoSlice::new(&batch[STAMP_LENGTH..])])
-            .at("append to", self.segment.path())?;
+        let written = self.log.append_vectored(&[IoSlice::new(&stamp), IoSlice::new(&batch[STAMP_LENGTH..])]);
+        if let Err(error) = written.at("append to", self.segment.path()) {
+            return Err(WriteFailure { error, is_undone: self.log.truncate(self.segment.size()).is_ok() });
+        }
         self.segment.publish(header);
-        self.write_indexes(INDEX_LOT)
+        self.first_time_ms.get_or_insert(header.max_timestamp_ms);
+        if let Err(error) = self.write_indexes(INDEX_LOT) {
+            // The entries wait in memory for the next lot, and can be rebuilt.
+            tracing::warn!("{error}");
+        }
+        Ok(())
     }
 
     /// Writes index entries if at least `lot` bytes of them wait.
@@ -113,7 +155,12 @@ impl IndexFile {
         if waiting.is_empty() || waiting.len() < lot {
             return Ok(());
         }
-        self.file.append(waiting).at("append to", &self.path)?;
+        if let Err(error) = self.file.append(waiting).at("append to", &self.path) {
+            // A part of an entry would make what follows unreadable; should the cut fail too, the index is found to be
+            // wrong when it is loaded.
+            let _ = self.file.truncate(self.written as u64);
+            return Err(error);
+        }
         self.written = entries.len();
         Ok(())
     }

@@ -104,29 +104,13 @@ fn partition_count(node: &Node, topic: &CreatableTopic) -> Result<i32, Refusal> 
     Ok(if topic.num_partitions == -1 { node.options.default_partitions } else { topic.num_partitions })
 }
 
-/// Takes the settings that are kept, and those that only say what is done anyway; any other is refused, since it would
-/// silently have no effect.
 fn config(topic: &CreatableTopic) -> Result<TopicConfig, Refusal> {
     let mut config = TopicConfig::default();
     for entry in &topic.configs {
-        let (name, value) = (entry.name.as_str(), entry.value.as_ref().map_or("", |value| value.as_str()));
-        let invalid = |detail: &str| (ResponseError::InvalidConfig, format!("{name}={value}: {detail}"));
-        let number = || value.parse::<u32>().map_err(|_| invalid("a number of bytes is expected"));
-        match (name, value) {
-            ("max.message.bytes", _) => config = config.with_max_batch_bytes(number()?.min(i32::MAX.cast_unsigned())),
-            ("segment.bytes", _) => match number()? {
-                bytes if (1024..=i32::MAX.cast_unsigned()).contains(&bytes) => {
-                    config = config.with_segment_bytes(bytes);
-                }
-                _ => return Err(invalid("1024 to 2147483647 are expected")),
-            },
-            ("cleanup.policy", "delete")
-            | ("compression.type", "producer")
-            | ("message.timestamp.type", "CreateTime")
-            | ("retention.ms" | "retention.bytes", "-1")
-            | ("min.insync.replicas", "1") => {}
-            _ => return Err(invalid("this setting is not offered here; leave it out")),
-        }
+        let Some(value) = &entry.value else {
+            return Err((ResponseError::InvalidConfig, format!("{} has no value", entry.name.as_str())));
+        };
+        config.set(&entry.name, value).map_err(|error| (error_code(&error), error.to_string()))?;
     }
     Ok(config)
 }

@@ -132,7 +132,8 @@ async fn wait(node: &Node, message: &FetchRequest, wanted: &[Vec<Wanted<'_>>]) {
         || wanted.iter().flatten().filter_map(|wanted| Some((wanted.partition.as_ref()?, wanted.bytes_before)));
     let enough = u64::try_from(message.min_bytes).unwrap_or_default();
     let is_enough = || {
-        let there: u64 = partitions().map(|(partition, before)| partition.bytes().saturating_sub(before)).sum();
+        let there: u64 =
+            partitions().map(|(partition, before)| partition.bytes_before_end().saturating_sub(before)).sum();
         there >= enough || partitions().any(|(partition, _)| partition.is_deleted())
     };
     if message.max_wait_ms <= 0 || is_enough() {

@@ -71,6 +71,9 @@ fn find(topic: Option<&Topic>, wanted: &ListOffsetsPartition) -> Result<(TimedOf
         .and_then(|topic| topic.partition(wanted.partition_index))
         .ok_or(ResponseError::UnknownTopicOrPartition)?;
     check_epoch(wanted.current_leader_epoch)?;
+    if let Some(offline) = partition.offline() {
+        return Err(error_code(offline));
+    }
     let untimed = |offset: Offset| Some(TimedOffset { timestamp_ms: -1, offset });
     let found = match wanted.timestamp {
         LATEST => untimed(partition.end()),

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use kafka_protocol::ResponseError;
-use kafka_protocol::messages::TopicName;
 use kafka_protocol::messages::metadata_request::{MetadataRequest, MetadataRequestTopic};
 use kafka_protocol::messages::metadata_response::{
     MetadataResponse, MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
 };
+use kafka_protocol::messages::{BrokerId, TopicName};
 use uuid::Uuid;
 
 use super::{Api, refuse};
@@ -104,8 +104,17 @@ fn described(topic: &Topic) -> MetadataResponseTopic {
         .partitions()
         .iter()
         .map(|partition| {
-            MetadataResponsePartition::default()
-                .with_partition_index(partition.index())
+            let blank = MetadataResponsePartition::default().with_partition_index(partition.index());
+            if partition.offline().is_some() {
+                // As Kafka tells of a partition whose only replica's disk has failed.
+                return blank
+                    .with_error_code(ResponseError::LeaderNotAvailable.code())
+                    .with_leader_id(BrokerId(-1))
+                    .with_replica_nodes(vec![NODE_ID])
+                    .with_isr_nodes(vec![NODE_ID])
+                    .with_offline_replicas(vec![NODE_ID]);
+            }
+            blank
                 .with_leader_id(NODE_ID)
                 .with_leader_epoch(partition.leader_epoch())
                 .with_replica_nodes(vec![NODE_ID])

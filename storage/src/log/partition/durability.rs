@@ -1,0 +1,130 @@
+//! Getting a partition to disk, waiting for that, and what happens when it fails.
+//!
+//! A write that fails is cut back, and the partition goes on. A sync that fails, or a write that can't be cut back,
+//! leaves what is on disk unknown: the partition is latched and takes no more appends until it is opened again.
+
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::Partition;
+use crate::log::batch::Offset;
+use crate::log::error::{IoContext as _, LogError};
+use crate::log::writer::WriteFailure;
+
+/// How much of a partition is on disk.
+#[derive(Debug, Clone)]
+pub(super) enum Durability {
+    /// Everything below this offset.
+    Until(Offset),
+    /// That is unknown, or the topic is gone.
+    Failed(LogError),
+}
+
+impl Partition {
+    /// Waits until everything below `offset` is on disk, asking for a sync if need be. All who wait at the same time
+    /// share one sync.
+    ///
+    /// # Errors
+    /// The [`LogError`] of the write or sync that failed, now or earlier.
+    pub async fn wait_durable(self: &Arc<Self>, offset: Offset) -> Result<(), LogError> {
+        let mut durable = self.durable.subscribe();
+        loop {
+            match &*durable.borrow_and_update() {
+                Durability::Until(until) if *until >= offset => return Ok(()),
+                Durability::Failed(error) => return Err(error.clone()),
+                Durability::Until(_) => {}
+            }
+            self.services.queue.request(self);
+            if durable.changed().await.is_err() {
+                return Err(self.latched("the log was closed"));
+            }
+        }
+    }
+
+    /// Writes everything appended so far to disk and returns the offset up to which that holds.
+    ///
+    /// # Errors
+    /// [`LogError::Io`], after which the partition takes no more appends.
+    pub fn sync(&self) -> Result<Offset, LogError> {
+        let _one_at_a_time = self.syncing.lock().unwrap_or_else(PoisonError::into_inner);
+        let (files, folder_changed, end) = {
+            let mut writer = self.lock_writer();
+            self.check_writable()?;
+            let mut files = writer.retired.clone();
+            files.push(Arc::clone(&writer.active.log));
+            (files, std::mem::take(&mut writer.folder_changed), self.end())
+        };
+        let synced = files.iter().try_for_each(|file| file.sync().at("sync a file of", &self.folder)).and_then(|()| {
+            if folder_changed {
+                self.services.directory.sync_directory(&self.folder).at("sync", &self.folder)?;
+            }
+            Ok(())
+        });
+        if let Err(error) = synced {
+            self.latch(&error);
+            return Err(error);
+        }
+        let mut writer = self.lock_writer();
+        writer.retired.drain(..files.len() - 1);
+        writer.synced = Instant::now();
+        drop(writer);
+        self.durable.send_if_modified(|durable| match durable {
+            Durability::Until(until) if *until < end => {
+                *until = end;
+                true
+            }
+            _ => false,
+        });
+        Ok(end)
+    }
+
+    /// Asks for a sync if the last one is longer ago than `flush.ms` and there is something to write.
+    pub(in crate::log) fn flush_if_due(&self) {
+        let longest = Duration::from_millis(u64::try_from(self.limits().flush_ms).unwrap_or_default());
+        if self.unsynced_records() > 0 && self.lock_writer().synced.elapsed() >= longest {
+            self.request_sync();
+        }
+    }
+
+    /// Asks for a sync if `flush.messages` records wait for one.
+    pub(super) fn flush_if_many(&self, flush_messages: i64) {
+        if flush_messages < i64::MAX && self.unsynced_records() >= flush_messages {
+            self.request_sync();
+        }
+    }
+
+    /// Asks for a sync without waiting for it.
+    pub(super) fn request_sync(&self) {
+        if let Some(shared) = self.itself.upgrade() {
+            self.services.queue.request(&shared);
+        }
+    }
+
+    /// Records that aren't known to be on disk; none if a sync has failed.
+    fn unsynced_records(&self) -> i64 {
+        match &*self.durable.borrow() {
+            Durability::Until(until) => self.end().0 - until.0,
+            Durability::Failed(_) => 0,
+        }
+    }
+
+    /// Latches the partition if a failed write left something behind; gives the error of the write.
+    pub(super) fn failed(&self, failure: WriteFailure) -> LogError {
+        if failure.is_undone {
+            tracing::error!(partition = self.folder, "nothing was written: {}", failure.error);
+        } else {
+            self.latch(&failure.error);
+        }
+        failure.error
+    }
+
+    fn latch(&self, error: &LogError) {
+        let reason = self.latch.get_or_init(|| error.to_string().into());
+        tracing::error!(partition = self.folder, "no more appends: {reason}");
+        self.durable.send_replace(Durability::Failed(self.latched(reason)));
+    }
+
+    pub(super) fn latched(&self, reason: &str) -> LogError {
+        LogError::Latched { partition: self.folder.clone(), reason: reason.into() }
+    }
+}
