@@ -18,6 +18,7 @@ mod error;
 mod frame;
 mod node;
 mod options;
+mod resource;
 mod server;
 mod session;
 mod shape;

@@ -5,15 +5,18 @@ use std::sync::Arc;
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreateTopicsRequest};
-use kafka_protocol::messages::create_topics_response::{CreatableTopicResult, CreateTopicsResponse};
+use kafka_protocol::messages::create_topics_response::{
+    CreatableTopicConfigs, CreatableTopicResult, CreateTopicsResponse,
+};
 use uuid::Uuid;
 
 use super::{Api, refuse};
 use crate::broker::error::ProtocolError;
-use crate::broker::node::{NODE_ID, Node, error_code, text};
+use crate::broker::node::{NODE_ID, Node, text};
+use crate::broker::resource::{Refusal, TOPIC_SOURCE, default_source, refusal};
 use crate::broker::session::{Body, Request, Response};
 use crate::broker::shape::{self, Part};
-use crate::log::{TopicConfig, TopicId};
+use crate::log::{SETTINGS, TopicConfig, TopicId};
 
 const ASSIGNMENT: &[Part] = &[shape::fixed(4), shape::values(4)];
 const CONFIG: &[Part] = &[shape::text(), shape::text()];
@@ -31,9 +34,6 @@ pub(super) static API: Api = Api {
     handle,
     unknown_version: refuse,
 };
-
-/// An error code and what to tell about it.
-type Refusal = (ResponseError, String);
 
 fn handle(node: &Arc<Node>, mut request: Request) -> Result<Response<Body>, ProtocolError> {
     let message: CreateTopicsRequest = request.decode()?;
@@ -61,7 +61,8 @@ fn create_all(node: &Node, message: &CreateTopicsRequest) -> Vec<CreatableTopicR
             // From version 5 on an absent array makes Java's client fail.
             let response = CreatableTopicResult::default().with_name(topic.name.clone()).with_configs(Some(Vec::new()));
             match result {
-                Ok((id, partitions)) => response
+                Ok((id, partitions, config)) => response
+                    .with_configs(Some(described(node, &config)))
                     .with_topic_id(Uuid::from_bytes(id.0))
                     .with_num_partitions(partitions)
                     .with_replication_factor(1),
@@ -71,16 +72,16 @@ fn create_all(node: &Node, message: &CreateTopicsRequest) -> Vec<CreatableTopicR
         .collect()
 }
 
-fn create(node: &Node, topic: &CreatableTopic, validate_only: bool) -> Result<(TopicId, i32), Refusal> {
+fn create(node: &Node, topic: &CreatableTopic, validate_only: bool) -> Result<(TopicId, i32, TopicConfig), Refusal> {
     let partitions = partition_count(node, topic)?;
     let config = config(topic)?;
-    let refused = |error| (error_code(&error), error.to_string());
+    let refused = |error| refusal(&error);
     if validate_only {
         node.log.check_new_topic(&topic.name, partitions).map_err(refused)?;
-        return Ok((TopicId([0; 16]), partitions));
+        return Ok((TopicId([0; 16]), partitions, config));
     }
     let created = node.log.create_topic(&topic.name, partitions, config).map_err(refused)?;
-    Ok((created.id(), partitions))
+    Ok((created.id(), partitions, created.config().clone()))
 }
 
 fn partition_count(node: &Node, topic: &CreatableTopic) -> Result<i32, Refusal> {
@@ -110,7 +111,20 @@ fn config(topic: &CreatableTopic) -> Result<TopicConfig, Refusal> {
         let Some(value) = &entry.value else {
             return Err((ResponseError::InvalidConfig, format!("{} has no value", entry.name.as_str())));
         };
-        config.set(&entry.name, value).map_err(|error| (error_code(&error), error.to_string()))?;
+        config.set(&entry.name, value).map_err(|error| refusal(&error))?;
     }
     Ok(config)
+}
+
+/// All settings of a new topic, as version 5 and later tell them.
+fn described(node: &Node, config: &TopicConfig) -> Vec<CreatableTopicConfigs> {
+    let options = node.log.options();
+    let settings = SETTINGS.iter().map(|setting| {
+        let source = config.get(setting).map_or_else(|| default_source(setting, options), |_| TOPIC_SOURCE);
+        CreatableTopicConfigs::default()
+            .with_name(text(setting.name))
+            .with_value(Some(text(config.effective(setting, options).to_string())))
+            .with_config_source(source)
+    });
+    settings.collect()
 }

@@ -1,11 +1,18 @@
 //! The registry of Kafka APIs: each is one file, and one line here.
 
+mod alter_configs;
 mod api_versions;
+mod create_partitions;
 mod create_topics;
+mod delete_records;
 mod delete_topics;
+mod describe_cluster;
+mod describe_configs;
 mod fetch;
+mod incremental_alter_configs;
 mod list_offsets;
 mod metadata;
+mod offset_for_leader_epoch;
 mod produce;
 
 use std::ops::RangeInclusive;
@@ -25,6 +32,13 @@ pub(super) static REGISTRY: &[&Api] = &[
     &api_versions::API,
     &create_topics::API,
     &delete_topics::API,
+    &delete_records::API,
+    &offset_for_leader_epoch::API,
+    &describe_configs::API,
+    &alter_configs::API,
+    &create_partitions::API,
+    &incremental_alter_configs::API,
+    &describe_cluster::API,
 ];
 
 /// One API.
