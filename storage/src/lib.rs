@@ -2,7 +2,8 @@
 //!
 //! - [`io`]: the one seam to the file system, with an operating-system, an in-memory and a fault-injecting side.
 //! - [`log`]: topics and partitions as record batches in Kafka's own file layout; knows no sockets.
-//! - [`broker`]: the log served over the Kafka protocol.
+//! - [`groups`]: consumer groups and their committed offsets; knows no sockets either.
+//! - [`broker`]: log and groups served over the Kafka protocol.
 //! - [`store`]: immutable columnar segments, dictionaries and the manifest that commits them.
 //!
 //! Nothing in this crate knows a business column, a command line or an export format. `log` and `store` never import
@@ -12,6 +13,8 @@
 compile_error!("segments are read in place and little-endian: cartlog runs on little-endian machines only");
 
 pub mod broker;
+pub mod groups;
 pub mod io;
 pub mod log;
 pub mod store;
+mod wire;

@@ -70,7 +70,8 @@ pub(super) async fn serve(node: Arc<Node>, mut transport: Transport, client: Soc
         let takes = !leaving && !alone && pending.len() < MAXIMUM_PENDING;
         let permits = if permit.is_none() { node.permits_for(frames.arriving()) } else { 0 };
         let reads = takes && permits == 0;
-        let patience = if frames.is_within_frame() { node.options.patience } else { node.options.idle };
+        // Who has closed its side gets what it is owed, but holds no place here for as long as a group may take to gather.
+        let patience = if leaving || frames.is_within_frame() { node.options.patience } else { node.options.idle };
         if reads && frames.is_within_frame() {
             transport.acknowledge();
         }
@@ -94,7 +95,7 @@ pub(super) async fn serve(node: Arc<Node>, mut transport: Transport, client: Soc
                 permit = acquired.ok();
             }
             () = closed(&mut closing), if !leaving => leaving = true,
-            () = tokio::time::sleep(patience), if reads && pending.is_empty() => return Ok(()),
+            () = tokio::time::sleep(patience), if leaving || (reads && pending.is_empty()) => return Ok(()),
         }
     }
 }

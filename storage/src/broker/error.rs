@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::groups::JournalError;
 use crate::log::LogError;
 
 /// An error of the broker itself.
@@ -31,6 +32,9 @@ pub enum BrokerError {
     /// The log failed while it was closed.
     #[error("the log was not closed cleanly: {0}")]
     Log(#[from] LogError),
+    /// The groups' journal can't be opened.
+    #[error("the consumer groups can't be opened: {0}")]
+    Groups(#[from] JournalError),
 }
 
 /// Why a connection is given up: the client doesn't speak the protocol, or not one that is spoken here.

@@ -16,6 +16,7 @@ mod api;
 mod connection;
 mod error;
 mod frame;
+mod groups;
 mod node;
 mod options;
 mod resource;

@@ -8,6 +8,7 @@ use kafka_protocol::protocol::StrBytes;
 use tokio::sync::{Semaphore, watch};
 
 use super::options::BrokerOptions;
+use crate::groups::Coordinator;
 use crate::log::{BatchError, Log, LogError};
 
 /// The id of the only node.
@@ -20,6 +21,7 @@ const SMALL_REQUEST: usize = 1 << 20;
 #[derive(Debug)]
 pub(super) struct Node {
     pub(super) log: Arc<Log>,
+    pub(super) groups: Coordinator,
     pub(super) options: BrokerOptions,
     /// Host and port told to clients.
     pub(super) host: StrBytes,
@@ -34,13 +36,14 @@ impl Node {
     /// A node that tells clients to connect to `host` and `port`.
     pub(super) fn new(
         log: Arc<Log>,
+        groups: Coordinator,
         options: BrokerOptions,
         (host, port): (String, u16),
         closing: watch::Receiver<bool>,
     ) -> Self {
         let permits = (options.max_inflight_bytes >> 10).min(Semaphore::MAX_PERMITS);
         let large_requests = Arc::new(Semaphore::new(permits));
-        Self { log, options, host: text(host), port: i32::from(port), large_requests, closing }
+        Self { log, groups, options, host: text(host), port: i32::from(port), large_requests, closing }
     }
 
     /// The permits that a request of this size needs before its bytes are read.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::groups::GroupOptions;
+
 /// Settings of a broker.
 #[derive(Debug, Clone)]
 pub struct BrokerOptions {
@@ -27,6 +29,8 @@ pub struct BrokerOptions {
     pub idle: Duration,
     /// The most record bytes in one answer, whatever the client asks for (one batch may exceed it).
     pub max_fetch_bytes: usize,
+    /// Settings of the group coordinator.
+    pub groups: GroupOptions,
 }
 
 impl Default for BrokerOptions {
@@ -43,6 +47,7 @@ impl Default for BrokerOptions {
             patience: Duration::from_secs(60),
             idle: Duration::from_secs(600),
             max_fetch_bytes: 55 << 20,
+            groups: GroupOptions::default(),
         }
     }
 }

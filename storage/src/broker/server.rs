@@ -14,6 +14,7 @@ use super::error::BrokerError;
 use super::node::{Node, closed};
 use super::options::BrokerOptions;
 use super::transport::Transport;
+use crate::groups::Coordinator;
 use crate::log::Log;
 
 /// How long clients get to take their last answers at a shutdown.
@@ -68,7 +69,8 @@ impl Broker {
         let address = listener.local_addr().map_err(failed)?;
         let advertised = advertised(&options, address)?;
         let (closing, receiver) = watch::channel(false);
-        let node = Node::new(Arc::clone(&log), options, advertised, receiver);
+        let groups = Coordinator::open(Arc::clone(&log), options.groups.clone())?;
+        let node = Node::new(Arc::clone(&log), groups, options, advertised, receiver);
         let task = tokio::spawn(accept(listener, Arc::new(node)));
         tracing::info!(%address, "listening");
         Ok(BrokerHandle { address, log, closing, task })
@@ -128,6 +130,9 @@ fn advertised(options: &BrokerOptions, listening: SocketAddr) -> Result<(String,
 async fn accept(listener: TcpListener, node: Arc<Node>) {
     let mut closing = node.closing.clone();
     let mut connections = JoinSet::new();
+    // Never ends by itself.
+    let coordination = node.groups.run();
+    tokio::pin!(coordination);
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
@@ -144,6 +149,7 @@ async fn accept(listener: TcpListener, node: Arc<Node>) {
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             },
+            () = &mut coordination => {}
             () = closed(&mut closing) => break,
         }
     }

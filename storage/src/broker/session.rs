@@ -57,10 +57,8 @@ pub(super) struct Request {
     pub(super) api: &'static Api,
     pub(super) version: i16,
     /// What the client calls itself; empty if it doesn't say.
-    #[expect(dead_code, reason = "the group APIs name members by it")]
     pub(super) client_id: Box<str>,
     /// Where the client connects from.
-    #[expect(dead_code, reason = "the group APIs tell where members are")]
     pub(super) peer: IpAddr,
     body: Bytes,
 }
@@ -197,6 +195,7 @@ mod tests {
     use super::super::options::BrokerOptions;
     use super::super::shape::tests::sample;
     use super::*;
+    use crate::groups::Coordinator;
     use crate::io::OsDirectory;
     use crate::log::batch_for_tests as batch;
     use crate::log::{BatchHeader, Log, LogOptions, TopicConfig};
@@ -207,7 +206,9 @@ mod tests {
         log.create_topic("t", 1, TopicConfig::default()).unwrap();
         let (_, closing) = watch::channel(false);
         let options = BrokerOptions::default();
-        (folder, Arc::new(Node::new(Arc::new(log), options, ("h".to_owned(), 1), closing)))
+        let log = Arc::new(log);
+        let groups = Coordinator::open(Arc::clone(&log), options.groups.clone()).unwrap();
+        (folder, Arc::new(Node::new(log, groups, options, ("h".to_owned(), 1), closing)))
     }
 
     fn frame(key: i16, version: i16, flexible: bool, body: &[u8]) -> Bytes {

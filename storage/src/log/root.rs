@@ -84,6 +84,11 @@ impl Log {
         self.lock_catalogue().cluster_id.to_string()
     }
 
+    /// The folder it is in.
+    pub(crate) fn directory(&self) -> &Arc<dyn Directory> {
+        &self.services.directory
+    }
+
     /// The settings it was opened with.
     #[must_use]
     pub fn options(&self) -> &LogOptions {

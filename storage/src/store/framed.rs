@@ -16,7 +16,7 @@ use crate::io::{Directory, WriteFile};
 
 use super::StoreError;
 use super::manifest::FramedRecord;
-use super::wire::{Put, Take, u32_at, u64_at};
+use crate::wire::{Put, Take, u32_at, u64_at};
 
 /// The format version written here.
 const VERSION: u32 = 1;

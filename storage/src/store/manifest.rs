@@ -13,8 +13,8 @@ use crate::io::Directory;
 
 use super::schema::{ColumnSchema, ColumnType, Schema};
 use super::sources::{KnownRange, KnownSource, KnownSources};
-use super::wire::{Put, Take, TakeError, u32_at, u64_at};
 use super::{LogPosition, StoreError, Totals};
+use crate::wire::{Put, Take, TakeError, u32_at, u64_at};
 
 /// The committed manifest.
 pub(crate) const NAME: &str = "manifest";

@@ -19,7 +19,6 @@ mod segment;
 mod snapshot;
 mod sources;
 mod verify;
-mod wire;
 mod writer;
 
 pub use batch::{Batch, ColumnValues, IdentifierException, IdentifierValues};

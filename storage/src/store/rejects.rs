@@ -6,8 +6,8 @@ use crate::io::Directory;
 
 use super::framed::{FrameReader, MAX_ENTRY, Magic};
 use super::manifest::{FileKind, FramedRecord};
-use super::wire::{Put, Take, TakeError};
 use super::{Reject, StoreError};
+use crate::wire::{Put, Take, TakeError};
 
 /// The first bytes of a reject file.
 pub(crate) const MAGIC: Magic = Magic(*b"CARTREJE");

@@ -4,16 +4,27 @@ mod alter_configs;
 mod api_versions;
 mod create_partitions;
 mod create_topics;
+mod delete_groups;
 mod delete_records;
 mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
+mod describe_groups;
 mod fetch;
+mod find_coordinator;
+mod heartbeat;
 mod incremental_alter_configs;
+mod join_group;
+mod leave_group;
+mod list_groups;
 mod list_offsets;
 mod metadata;
+mod offset_commit;
+mod offset_delete;
+mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
+mod sync_group;
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -29,6 +40,15 @@ pub(super) static REGISTRY: &[&Api] = &[
     &fetch::API,
     &list_offsets::API,
     &metadata::API,
+    &offset_commit::API,
+    &offset_fetch::API,
+    &find_coordinator::API,
+    &join_group::API,
+    &heartbeat::API,
+    &leave_group::API,
+    &sync_group::API,
+    &describe_groups::API,
+    &list_groups::API,
     &api_versions::API,
     &create_topics::API,
     &delete_topics::API,
@@ -39,6 +59,8 @@ pub(super) static REGISTRY: &[&Api] = &[
     &create_partitions::API,
     &incremental_alter_configs::API,
     &describe_cluster::API,
+    &delete_groups::API,
+    &offset_delete::API,
 ];
 
 /// One API.

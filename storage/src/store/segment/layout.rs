@@ -14,7 +14,7 @@
 //! - What a region must be long follows from rows, width and distinct values.
 
 use crate::store::schema::ColumnType;
-use crate::store::wire::{u32_at, u64_at};
+use crate::wire::{u32_at, u64_at};
 
 use super::packing::Width;
 

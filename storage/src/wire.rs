@@ -1,4 +1,4 @@
-//! Little-endian numbers and counted bytes, as the store's small files hold them.
+//! Little-endian numbers and counted bytes, as our own small files hold them.
 
 /// The `u32` at a place that the caller has checked to lie inside.
 pub(crate) fn u32_at(bytes: &[u8], at: usize) -> u32 {
