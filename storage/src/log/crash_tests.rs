@@ -696,3 +696,64 @@ fn a_power_cut_while_records_are_removed_leaves_a_log_that_opens() {
 fn events_or(log: &Log) -> Result<Arc<Partition>, LogError> {
     Ok(Arc::clone(&log.create_topic("events", 1, TopicConfig::default())?.partitions()[0]))
 }
+
+/// Waits until `holds`, which must be within seconds.
+fn eventually(what: &str, holds: impl Fn() -> bool) {
+    for _ in 0..1000 {
+        if holds() {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    panic!("{what} did not happen");
+}
+
+#[test]
+fn what_has_waited_is_written_to_disk_and_what_is_old_goes_unasked() {
+    for (name, value) in [("flush.messages", "6"), ("flush.ms", "0")] {
+        let memory = MemoryDirectory::new();
+        let options = LogOptions::default().with_retention_check(std::time::Duration::ZERO);
+        let log = Log::open(Arc::new(memory.clone()), options.clone()).unwrap();
+        let partition = events(&log);
+        log.alter_topic("events", |config| config.set("flush.ms", "9223372036854775807")).unwrap();
+        log.alter_topic("events", |config| config.set(name, value)).unwrap();
+        append(&partition, 0..2);
+        eventually(name, || {
+            let after = Log::open(Arc::new(memory.after_power_loss(0)), options.clone()).unwrap();
+            events(&after).end() == Offset(6)
+        });
+        log.alter_topic("events", |config| config.set("retention.ms", "1000")).unwrap();
+        eventually("retention", || partition.start() == Offset(6));
+        check_empty_from(&partition, 6);
+    }
+}
+
+fn check_empty_from(partition: &Partition, start: i64) {
+    assert_eq!((partition.start(), partition.end(), partition.bytes()), (Offset(start), Offset(start), 0));
+    assert!(partition.read(Offset(start - 1), 1000, true).is_err());
+    assert!(partition.read(Offset(start), 1000, true).unwrap().batches.is_empty());
+}
+
+/// Measures the start after 10 GB of log in segments of 1 GB that nobody asked to be on disk, the holder gone without
+/// closing. Run it alone: `cargo test -p cartlog-storage --lib -- --ignored --nocapture ten_gigabytes`.
+#[test]
+#[ignore = "writes 10 GB"]
+fn a_start_after_ten_gigabytes_takes_less_than_two_seconds() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = || Log::open(Arc::new(OsDirectory::open(folder.path()).unwrap()), LogOptions::default()).unwrap();
+    let log = open();
+    let partition = events(&log);
+    let sent = batch(3, 1000, &vec![7; 300_000]);
+    while partition.bytes() < 10_000_000_000 {
+        partition.append(&sent).unwrap();
+    }
+    let end = partition.end();
+    drop(partition);
+    drop(log);
+    let started = std::time::Instant::now();
+    let log = open();
+    let took = started.elapsed();
+    println!("{} bytes opened in {took:?}", events(&log).bytes());
+    assert_eq!(events(&log).end(), end);
+    assert!(took.as_secs_f64() < 2.0, "{took:?}");
+}
