@@ -9,7 +9,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::options::BrokerOptions;
 use crate::groups::Coordinator;
-use crate::log::{BatchError, Log, LogError};
+use crate::log::{BatchError, Log, LogError, ProducerError};
 
 /// The id of the only node.
 pub(super) const NODE_ID: BrokerId = BrokerId(1);
@@ -75,6 +75,11 @@ pub(super) fn error_code(error: &LogError) -> ResponseError {
             BatchError::Compression(_) => ResponseError::UnsupportedCompressionType,
             BatchError::Timestamp(_) => ResponseError::InvalidTimestamp,
             _ => ResponseError::InvalidRecord,
+        },
+        LogError::Producer(producer) => match producer {
+            ProducerError::OutOfOrder { .. } => ResponseError::OutOfOrderSequenceNumber,
+            ProducerError::Fenced { .. } => ResponseError::InvalidProducerEpoch,
+            ProducerError::Invalid { .. } => ResponseError::InvalidRecord,
         },
         LogError::OffsetOutOfRange { .. } => ResponseError::OffsetOutOfRange,
         LogError::TopicExists(_) => ResponseError::TopicAlreadyExists,

@@ -39,6 +39,8 @@ pub const HEADER_LENGTH: usize = RECORD_COUNT_AT + 4;
 /// Bytes of a batch that its length field doesn't count.
 const UNCOUNTED_LENGTH: usize = LENGTH_AT + 4;
 const MAGIC: i8 = 2;
+/// The attribute bit of batches that carry the time of their arrival.
+const LOG_APPEND_TIME: i16 = 0b1000;
 
 /// The place of a record in its partition, counted from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -148,7 +150,7 @@ impl Attributes {
     /// Whether the timestamps are the broker's (time of appending) rather than the producer's.
     #[must_use]
     pub fn is_log_append_time(self) -> bool {
-        self.0 & 0b1000 != 0
+        self.0 & LOG_APPEND_TIME != 0
     }
 
     /// Whether the batch belongs to a transaction.
@@ -233,6 +235,38 @@ impl BatchHeader {
         })
     }
 
+    /// The header as it stands before the records.
+    #[must_use]
+    pub fn encode(&self) -> [u8; HEADER_LENGTH] {
+        // A batch's size came from a 32-bit length, so that it fits again.
+        let length = u32::try_from(self.size - UNCOUNTED_LENGTH).unwrap_or(u32::MAX);
+        let mut bytes = [0; HEADER_LENGTH];
+        let mut put = |at: usize, field: &[u8]| bytes[at..at + field.len()].copy_from_slice(field);
+        put(0, &self.base_offset.0.to_be_bytes());
+        put(LENGTH_AT, &length.to_be_bytes());
+        put(LEADER_EPOCH_AT, &self.leader_epoch.to_be_bytes());
+        put(MAGIC_AT, &MAGIC.to_be_bytes());
+        put(CRC_AT, &self.checksum.to_be_bytes());
+        put(ATTRIBUTES_AT, &self.attributes.0.to_be_bytes());
+        put(LAST_OFFSET_DELTA_AT, &self.last_offset_delta.to_be_bytes());
+        put(BASE_TIMESTAMP_AT, &self.base_timestamp_ms.to_be_bytes());
+        put(MAX_TIMESTAMP_AT, &self.max_timestamp_ms.to_be_bytes());
+        put(PRODUCER_ID_AT, &self.producer_id.to_be_bytes());
+        put(PRODUCER_EPOCH_AT, &self.producer_epoch.to_be_bytes());
+        put(BASE_SEQUENCE_AT, &self.base_sequence.to_be_bytes());
+        put(RECORD_COUNT_AT, &self.record_count.to_be_bytes());
+        bytes
+    }
+
+    /// Gives all records of `batch` the time of their arrival, as `message.timestamp.type=LogAppendTime` wants: the
+    /// batch's latest time stands for all of them. The header's checksum follows; the records stay as they are.
+    pub(super) fn set_append_time(&mut self, time_ms: i64, batch: &[u8]) {
+        self.attributes.0 |= LOG_APPEND_TIME;
+        self.max_timestamp_ms = time_ms;
+        let checksum = crc32c::crc32c(&self.encode()[ATTRIBUTES_AT..]);
+        self.checksum = crc32c::crc32c_append(checksum, &batch[HEADER_LENGTH..]);
+    }
+
     /// The offset of the last record.
     #[must_use]
     pub fn last_offset(&self) -> Offset {
@@ -291,21 +325,6 @@ impl BatchHeader {
     }
 }
 
-/// The first bytes of a batch, up to and including the leader epoch, with offset and epoch filled in. The rest of the
-/// batch starts at [`STAMP_LENGTH`].
-pub(super) fn stamp(size: usize, base_offset: Offset, leader_epoch: i32) -> [u8; STAMP_LENGTH] {
-    let mut stamp = [0; STAMP_LENGTH];
-    stamp[..LENGTH_AT].copy_from_slice(&base_offset.0.to_be_bytes());
-    // A batch's size came from a 32-bit length, so that it fits again.
-    let length = u32::try_from(size - UNCOUNTED_LENGTH).unwrap_or(u32::MAX);
-    stamp[LENGTH_AT..LEADER_EPOCH_AT].copy_from_slice(&length.to_be_bytes());
-    stamp[LEADER_EPOCH_AT..].copy_from_slice(&leader_epoch.to_be_bytes());
-    stamp
-}
-
-/// Bytes of a batch before its magic.
-pub(super) const STAMP_LENGTH: usize = MAGIC_AT;
-
 fn array<const LENGTH: usize>(bytes: &[u8; HEADER_LENGTH], at: usize) -> [u8; LENGTH] {
     let mut array = [0; LENGTH];
     array.copy_from_slice(&bytes[at..at + LENGTH]);
@@ -354,6 +373,17 @@ pub(crate) mod tests {
         batch
     }
 
+    /// The batch as an idempotent producer sends it.
+    pub(crate) fn idempotent(batch: &[u8], producer_id: i64, epoch: i16, sequence: i32) -> Vec<u8> {
+        let mut batch = batch.to_vec();
+        batch[PRODUCER_ID_AT..PRODUCER_EPOCH_AT].copy_from_slice(&producer_id.to_be_bytes());
+        batch[PRODUCER_EPOCH_AT..BASE_SEQUENCE_AT].copy_from_slice(&epoch.to_be_bytes());
+        batch[BASE_SEQUENCE_AT..RECORD_COUNT_AT].copy_from_slice(&sequence.to_be_bytes());
+        let checksum = crc32c::crc32c(&batch[ATTRIBUTES_AT..]);
+        batch[CRC_AT..ATTRIBUTES_AT].copy_from_slice(&checksum.to_be_bytes());
+        batch
+    }
+
     pub(crate) fn put_varint(buffer: &mut Vec<u8>, value: i64) {
         let mut rest = ((value << 1) ^ (value >> 63)).cast_unsigned();
         while rest >= 0x80 {
@@ -364,19 +394,26 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn takes_a_sound_batch_and_stamps_it_outside_the_checksum() {
+    fn a_sound_batch_is_taken_and_its_place_stands_outside_the_checksum() {
         let mut bytes = batch(3, 1_569_888_000_000, b"row");
-        let header = BatchHeader::of_produced(&bytes, 1000).unwrap();
+        let mut header = BatchHeader::of_produced(&bytes, 1000).unwrap();
         assert_eq!((header.size, header.record_count, header.producer_id), (bytes.len(), 3, -1));
-        let stamp = stamp(header.size, Offset(77), 5);
-        bytes[..STAMP_LENGTH].copy_from_slice(&stamp);
+        assert_eq!(header.encode(), bytes[..HEADER_LENGTH]);
+        (header.base_offset, header.leader_epoch) = (Offset(77), 5);
+        bytes[..HEADER_LENGTH].copy_from_slice(&header.encode());
         let stamped = BatchHeader::of_produced(&bytes, 1000).unwrap();
-        assert_eq!(
-            stamped,
-            BatchHeader { base_offset: Offset(77), leader_epoch: 5, ..header },
-            "only offset and epoch differ, and the checksum still holds"
-        );
-        assert_eq!(stamped.next_offset(), Offset(80));
+        assert_eq!((stamped.base_offset, stamped.leader_epoch, stamped.next_offset()), (Offset(77), 5, Offset(80)));
+    }
+
+    #[test]
+    fn the_time_of_arrival_is_under_the_checksum() {
+        let mut bytes = batch(3, 1_569_888_000_000, b"row");
+        let mut header = BatchHeader::of_produced(&bytes, 1000).unwrap();
+        header.set_append_time(1_700_000_000_000, &bytes);
+        bytes[..HEADER_LENGTH].copy_from_slice(&header.encode());
+        let stamped = BatchHeader::of_produced(&bytes, 1000).unwrap();
+        assert!(stamped.attributes.is_log_append_time());
+        assert_eq!((stamped.base_timestamp_ms, stamped.max_timestamp_ms), (1_569_888_000_000, 1_700_000_000_000));
     }
 
     #[test]

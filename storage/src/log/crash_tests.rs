@@ -63,7 +63,7 @@ fn events(log: &Log) -> Arc<Partition> {
 fn append(partition: &Partition, numbers: std::ops::Range<i64>) {
     for number in numbers {
         let appended = partition.append(&batch(3, 1000 + number, format!("batch {number}").as_bytes())).unwrap();
-        assert_eq!(appended, Appended { base_offset: Offset(number * 3), next_offset: Offset(number * 3 + 3) });
+        assert_eq!((appended.base_offset, appended.next_offset), (Offset(number * 3), Offset(number * 3 + 3)));
     }
 }
 

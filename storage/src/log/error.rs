@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::batch::{BatchError, Offset};
+use super::producers::ProducerError;
 
 /// An error of the log; the message alone says where and what to do.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -50,6 +51,9 @@ pub enum LogError {
     /// A batch was refused.
     #[error("{0}")]
     Batch(#[from] BatchError),
+    /// A batch of an idempotent producer was refused.
+    #[error("{0}")]
+    Producer(#[from] ProducerError),
     /// The offset lies outside what the partition holds.
     #[error("{partition} holds offsets {start} to {end}, not {offset}; start again from one of them")]
     OffsetOutOfRange {

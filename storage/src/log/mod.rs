@@ -39,6 +39,9 @@ mod index;
 mod keeper;
 mod options;
 mod partition;
+#[cfg(test)]
+mod producer_tests;
+mod producers;
 mod records;
 mod recovery;
 mod root;
@@ -54,6 +57,7 @@ pub use batch::{Attributes, BatchError, BatchHeader, Compression, HEADER_LENGTH,
 pub use error::LogError;
 pub use options::{LogOptions, TimestampType};
 pub use partition::{Appended, Partition, Read, Subscription, TimedOffset};
+pub use producers::ProducerError;
 pub use root::Log;
 pub use settings::{SETTINGS, Setting, SettingKind, SettingValue, TopicConfig};
 pub use slice::LogSlice;

@@ -16,7 +16,7 @@ mod subscription;
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use tokio::sync::watch;
 
@@ -28,6 +28,7 @@ use super::checkpoint::Checkpoint;
 use super::error::LogError;
 use super::flush::{FlushQueue, FlushState};
 use super::options::TimestampType;
+use super::producers::{Producers, Verdict};
 use super::records;
 use super::segment::{Location, Segment};
 use super::settings::PartitionLimits;
@@ -37,6 +38,7 @@ use crate::io::{Directory, WriteFile};
 
 /// The epoch stamped on every batch: a single node never changes its leader.
 const LEADER_EPOCH: i32 = 0;
+
 /// One partition of a topic.
 #[derive(Debug)]
 pub struct Partition {
@@ -83,6 +85,10 @@ struct Writer {
     folder_changed: bool,
     /// When the last sync ended.
     synced: Instant,
+    /// The idempotent producers, as of the end.
+    producers: Producers,
+    /// Bytes appended since they were written down.
+    unkept_bytes: u64,
 }
 
 /// The place an append got.
@@ -92,6 +98,8 @@ pub struct Appended {
     pub base_offset: Offset,
     /// The offset after its last record.
     pub next_offset: Offset,
+    /// The time that its records were given, in milliseconds since 1970; `None` if they keep their own.
+    pub append_time_ms: Option<i64>,
 }
 
 /// What a read found.
@@ -180,21 +188,35 @@ impl Partition {
     /// Checks a batch as a producer sent it and writes it at the end. When this returns it is in the page cache and
     /// visible to readers; [`Partition::wait_durable`] waits for the disk.
     ///
-    /// Costs one pass over the bytes for the checksum and one system call; records are never decoded.
+    /// Costs one pass over the bytes for the checksum and one system call; records are never decoded. A batch that an
+    /// idempotent producer sends again is not written again: the answer is the place it has.
     ///
     /// # Errors
-    /// [`LogError::Batch`] if the batch is refused, [`LogError::Io`] if writing fails, which leaves the partition as it
+    /// [`LogError::Batch`] and [`LogError::Producer`] if the batch is refused, [`LogError::Io`] if writing fails, which leaves the partition as it
     /// was, [`LogError::Latched`] and [`LogError::Offline`] if it takes no appends.
     pub fn append(&self, batch: &[u8]) -> Result<Appended, LogError> {
         let limits = self.limits();
         let mut header = BatchHeader::of_produced(batch, limits.max_batch_bytes as usize)?;
+        header.leader_epoch = LEADER_EPOCH;
+        let append_time_ms = (limits.timestamp_type == TimestampType::LogAppendTime).then(now_ms);
+        if let Some(time_ms) = append_time_ms {
+            header.set_append_time(time_ms, batch);
+        }
         let mut writer = self.lock_writer();
         self.check_writable()?;
-        let base_offset = self.end();
-        header.base_offset = base_offset;
-        let appended = Appended { base_offset, next_offset: header.next_offset() };
+        let verdict = writer.producers.judge(&header)?;
+        header.base_offset = match verdict {
+            Verdict::Append => self.end(),
+            Verdict::Repeated(offset) => offset,
+        };
+        let appended = Appended { base_offset: header.base_offset, next_offset: header.next_offset(), append_time_ms };
+        if verdict != Verdict::Append {
+            return Ok(appended);
+        }
         self.roll_if_full(&mut writer, &header, &limits)?;
-        writer.active.append(batch, &header, LEADER_EPOCH).map_err(|failure| self.failed(failure))?;
+        writer.active.append(batch, &header).map_err(|failure| self.failed(failure))?;
+        writer.producers.note(&header);
+        writer.unkept_bytes += header.size as u64;
         self.end.store(appended.next_offset.0, Ordering::Release);
         drop(writer);
         self.waiters.wake();
@@ -275,9 +297,13 @@ impl Partition {
         latest.map_or(Ok(None), |latest| self.offset_for_time(latest))
     }
 
-    /// Writes the index entries that wait in memory.
-    pub(super) fn write_indexes(&self) -> Result<(), LogError> {
-        self.lock_writer().active.write_indexes(0)
+    /// Leaves the files as small as they can be and the indexes complete, as for a log that is closed.
+    pub(super) fn settle(&self) -> Result<(), LogError> {
+        let mut writer = self.lock_writer();
+        writer.active.release()?;
+        writer.active.write_indexes(0)?;
+        drop(writer);
+        self.keep_producers(1)
     }
 
     /// Refuses appends from now on and wakes all who wait.
@@ -335,6 +361,12 @@ impl Partition {
     fn limits(&self) -> PartitionLimits {
         *self.limits.read().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Milliseconds since 1970.
+fn now_ms() -> i64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// The folder of a partition, as Kafka names it.

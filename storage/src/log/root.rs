@@ -123,7 +123,7 @@ impl Log {
             for partition in topic.partitions().iter().filter(|partition| partition.offline().is_none()) {
                 let synced = partition.sync().and_then(|offset| {
                     self.services.recovery_points.note(partition, offset);
-                    partition.write_indexes()
+                    partition.settle()
                 });
                 if first.is_ok() {
                     first = synced;

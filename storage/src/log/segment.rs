@@ -134,6 +134,26 @@ impl Segment {
         self.walk(0, offset)
     }
 
+    /// Runs `visit` on the header of each batch from the one that holds `offset` on, in their order.
+    ///
+    /// # Errors
+    /// [`LogError`] if the file can't be read or is damaged there.
+    pub(super) fn for_each_header(
+        &self,
+        directory: &dyn Directory,
+        offset: Offset,
+        mut visit: impl FnMut(&BatchHeader),
+    ) -> Result<(), LogError> {
+        let Some(first) = self.locate(directory, offset)? else {
+            return Ok(());
+        };
+        let mut scanner = Scanner::new(&*self.reader, first.position, self.size(), HOP_CHUNK);
+        while let Some(location) = self.expect(scanner.next(false))? {
+            visit(&location.header);
+        }
+        Ok(())
+    }
+
     /// Walks from the batch at `position` to the first whose last offset is at or after `offset`.
     fn walk(&self, position: u64, offset: Offset) -> Result<Option<Location>, LogError> {
         let mut scanner = Scanner::new(&*self.reader, position, self.size(), HOP_CHUNK);

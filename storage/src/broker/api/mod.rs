@@ -14,6 +14,7 @@ mod fetch;
 mod find_coordinator;
 mod heartbeat;
 mod incremental_alter_configs;
+mod init_producer_id;
 mod join_group;
 mod leave_group;
 mod list_groups;
@@ -61,6 +62,7 @@ pub(super) static REGISTRY: &[&Api] = &[
     &describe_cluster::API,
     &delete_groups::API,
     &offset_delete::API,
+    &init_producer_id::API,
 ];
 
 /// One API.

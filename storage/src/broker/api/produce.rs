@@ -19,7 +19,7 @@ use crate::broker::error::ProtocolError;
 use crate::broker::node::{Node, error_code, text};
 use crate::broker::session::{Body, Request, Response};
 use crate::broker::shape::{self, Part};
-use crate::log::{LogError, Offset, Partition, Topic};
+use crate::log::{Appended, LogError, Offset, Partition, Topic};
 
 const PARTITION: &[Part] = &[shape::fixed(4), shape::bytes()];
 const TOPIC: &[Part] = &[shape::text(), shape::structs(PARTITION)];
@@ -67,10 +67,13 @@ fn handle(node: &Arc<Node>, mut request: Request) -> Result<Response<Body>, Prot
                 append(topic.as_deref(), partition)
             };
             partitions.push(match result {
-                Ok((log, base_offset, next_offset)) => {
-                    let start = log.start();
+                Ok((log, appended)) => {
+                    let (start, next_offset) = (log.start(), appended.next_offset);
                     unsynced.push(Unsynced { topic: topic_at, partition: partition_at, log, next_offset });
-                    blank.with_base_offset(base_offset.0).with_log_start_offset(start.0)
+                    blank
+                        .with_base_offset(appended.base_offset.0)
+                        .with_log_append_time_ms(appended.append_time_ms.unwrap_or(-1))
+                        .with_log_start_offset(start.0)
                 }
                 Err((error, reason)) if message.acks == ACKS_NONE => {
                     // There is no answer to put the error in: closing the connection is the only sign.
@@ -99,7 +102,7 @@ fn handle(node: &Arc<Node>, mut request: Request) -> Result<Response<Body>, Prot
 fn append(
     topic: Option<&Topic>,
     data: &PartitionProduceData,
-) -> Result<(Arc<Partition>, Offset, Offset), (ResponseError, String)> {
+) -> Result<(Arc<Partition>, Appended), (ResponseError, String)> {
     let partition = topic.and_then(|topic| topic.partition(data.index)).ok_or_else(|| {
         (ResponseError::UnknownTopicOrPartition, format!("there is no partition {} of that topic", data.index))
     })?;
@@ -108,7 +111,7 @@ fn append(
         return Err((ResponseError::InvalidRecord, "the request holds no record batch".to_owned()));
     }
     match partition.append(records) {
-        Ok(appended) => Ok((Arc::clone(partition), appended.base_offset, appended.next_offset)),
+        Ok(appended) => Ok((Arc::clone(partition), appended)),
         Err(error) => Err(explained(&error)),
     }
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::Partition;
 use crate::log::batch::Offset;
 use crate::log::error::{IoContext as _, LogError};
+use crate::log::producers::Snapshot;
 use crate::log::writer::WriteFailure;
 
 /// How much of a partition is on disk.
@@ -20,7 +21,25 @@ pub(super) enum Durability {
     Failed(LogError),
 }
 
+/// Bytes appended until the idempotent producers are written down again: what a start has to walk over at most.
+const KEEP_PRODUCERS_BYTES: u64 = 64 << 20;
+
 impl Partition {
+    /// Writes down the idempotent producers if at least so many bytes were appended since the last time.
+    ///
+    /// # Errors
+    /// [`LogError::Io`]; nothing is lost, since they can be found in the log.
+    pub(super) fn keep_producers(&self, least_bytes: u64) -> Result<(), LogError> {
+        let mut writer = self.lock_writer();
+        if writer.unkept_bytes < least_bytes {
+            return Ok(());
+        }
+        let snapshot = Snapshot { offset: self.end(), producers: writer.producers.clone() };
+        writer.unkept_bytes = 0;
+        drop(writer);
+        snapshot.write(&*self.services.directory, &self.folder)
+    }
+
     /// Waits until everything below `offset` is on disk, asking for a sync if need be. All who wait at the same time
     /// share one sync.
     ///
@@ -68,6 +87,9 @@ impl Partition {
         writer.retired.drain(..files.len() - 1);
         writer.synced = Instant::now();
         drop(writer);
+        if let Err(error) = self.keep_producers(KEEP_PRODUCERS_BYTES) {
+            tracing::warn!("the next start will take longer: {error}");
+        }
         self.durable.send_if_modified(|durable| match durable {
             Durability::Until(until) if *until < end => {
                 *until = end;

@@ -9,10 +9,12 @@ use tokio::sync::watch;
 use super::durability::Durability;
 use super::subscription::Waiters;
 use super::{Partition, Services, Writer, partition_folder};
-use crate::io::{Directory as _, MemoryDirectory};
+use crate::io::{Directory, MemoryDirectory};
 use crate::log::batch::Offset;
 use crate::log::error::{IoContext as _, LogError};
+use crate::log::producers::{Producers, Snapshot, remove_stale};
 use crate::log::recovery;
+use crate::log::segment::Segment;
 use crate::log::settings::PartitionLimits;
 use crate::log::writer::ActiveSegment;
 
@@ -81,6 +83,7 @@ impl Partition {
         }
         segments.push(Arc::clone(&active.segment));
         let start = segments.first().map_or(recovered.end, |segment| segment.base()).max(kept_from);
+        let (producers, unkept_bytes) = recall_producers(directory, &folder, &segments, recovered.end)?;
         let durable = if created { recovered.end } else { recovery_point.min(recovered.end) };
         Ok(Arc::new_cyclic(|itself| Self {
             topic,
@@ -89,7 +92,14 @@ impl Partition {
             services,
             limits,
             itself: Weak::clone(itself),
-            writer: Mutex::new(Writer { active, retired, folder_changed: true, synced: Instant::now() }),
+            writer: Mutex::new(Writer {
+                active,
+                retired,
+                folder_changed: true,
+                synced: Instant::now(),
+                producers,
+                unkept_bytes,
+            }),
             syncing: Mutex::default(),
             starting: Mutex::default(),
             segments: RwLock::new(segments),
@@ -103,4 +113,27 @@ impl Partition {
             flush_state: Mutex::default(),
         }))
     }
+}
+
+/// The idempotent producers at the end of the log: those of the latest snapshot, and what the batches after it tell. Gives
+/// also how many bytes of batches those were.
+fn recall_producers(
+    directory: &dyn Directory,
+    folder: &str,
+    segments: &[Arc<Segment>],
+    end: Offset,
+) -> Result<(Producers, u64), LogError> {
+    // What lies beyond the end was cut off; other records will get those offsets.
+    remove_stale(directory, folder, end)?;
+    let start = segments.first().map_or(end, |segment| segment.base());
+    let Snapshot { offset, mut producers } = Snapshot::load(directory, folder, start, end);
+    let mut bytes = 0;
+    let first = segments.partition_point(|segment| segment.base() <= offset).saturating_sub(1);
+    for segment in &segments[first..] {
+        segment.for_each_header(directory, offset, |header| {
+            bytes += header.size as u64;
+            producers.note(header);
+        })?;
+    }
+    Ok((producers, bytes))
 }
