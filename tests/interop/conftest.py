@@ -1,11 +1,13 @@
 """Fixtures: the binary, rows to load, servers to talk to."""
 
+import itertools
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-import kafka
+import servers
 from cartlog import BINARY, Store, cartlog
 
 HERE = Path(__file__).parent
@@ -14,6 +16,8 @@ SHARED = Path(os.environ.get("CARTLOG_SHARED", ROOT.parent / "shared"))
 REAL_ROWS = SHARED / "data/real/2019-Oct-head.csv"
 ROWS = int(os.environ.get("CARTLOG_ROWS", 1_000_000))
 KILLS = int(os.environ.get("CARTLOG_KILLS", 6))
+LONG = os.environ.get("CARTLOG_LONG") == "1"
+TOPICS = (f"interop-{number}" for number in itertools.count())
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -62,12 +66,32 @@ def small_store(small_rows, tmp_path_factory):
 @pytest.fixture(scope="session")
 def apache_kafka(tmp_path_factory):
     """The address of one node of Apache Kafka."""
-    with kafka.apache_kafka(HERE / ".work/kafka-jars", tmp_path_factory.mktemp("kafka")) as address:
+    with servers.apache_kafka(HERE / ".work/kafka-jars", tmp_path_factory.mktemp("kafka")) as address:
         yield address
 
 
 @pytest.fixture
 def broker(tmp_path):
     """The address of a `cartlog broker`."""
-    with kafka.cartlog_broker(tmp_path / "broker") as address:
+    with servers.cartlog_broker(tmp_path / "broker") as address:
         yield address
+
+
+@pytest.fixture(scope="session")
+def cartlog_server(tmp_path_factory):
+    """The address of one `cartlog broker` that many tests share, as the clients of a shop do."""
+    with servers.cartlog_broker(tmp_path_factory.mktemp("shared") / "broker") as address:
+        yield address
+
+
+@pytest.fixture(scope="session", params=["cartlog", "apache"] if LONG else ["cartlog"])
+def server(request):
+    """The broker under test; the long form asks Apache Kafka the same, which shows that the test is right."""
+    fixture = {"cartlog": "cartlog_server", "apache": "apache_kafka"}[request.param]
+    return SimpleNamespace(name=request.param, address=request.getfixturevalue(fixture))
+
+
+@pytest.fixture
+def topic():
+    """A name that no other test uses."""
+    return next(TOPICS)

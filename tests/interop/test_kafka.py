@@ -1,6 +1,5 @@
 """Apache Kafka itself in place of the embedded log."""
 
-import itertools
 import os
 import shutil
 import subprocess
@@ -11,14 +10,6 @@ from cartlog import Store, analyses, summary
 from conftest import ROOT
 from engine import Engine, read
 from test_clients import consume, create, produce
-
-NAMES = (f"interop-{number}" for number in itertools.count())
-
-
-@pytest.fixture
-def topic():
-    return next(NAMES)
-
 
 def holds(store, engine, folder):
     exported = store.export(folder / "events.parquet")

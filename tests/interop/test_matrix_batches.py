@@ -1,0 +1,76 @@
+"""Every client's batches, in every compression, read by every other client; and seeking by time."""
+
+import pytest
+from confluent_kafka import Producer
+
+from clients import CLIENTS, EVERY_COMPRESSION
+from conftest import TOPICS
+from test_clients import create
+
+ROWS = 40
+
+
+def named(clients):
+    return pytest.mark.parametrize("client", clients, ids=lambda client: client.NAME)
+
+
+@pytest.fixture(scope="module")
+def mixed(server):
+    """One partition into which every client wrote with every compression, half of them as idempotent producers."""
+    topic, expected = next(TOPICS), []
+    create(server.address, topic, 1)
+    for client in CLIENTS:
+        for at, compression in enumerate(client.COMPRESSIONS):
+            values = [f"{client.NAME} {compression} {number} {'x' * 100}".encode() for number in range(ROWS)]
+            client.produce(server.address, topic, values, compression=compression, idempotent=at % 2 == 1)
+            expected += values
+    return topic, [(0, offset, value) for offset, value in enumerate(expected)]
+
+
+@named(CLIENTS)
+def test_what_every_client_wrote_is_read(client, server, mixed):
+    topic, expected = mixed
+    assert len(expected) == sum(len(each.COMPRESSIONS) for each in CLIENTS) * ROWS
+    assert client.read(server.address, topic, 1, len(expected)) == expected
+
+
+@named(CLIENTS)
+def test_several_partitions_are_read(client, server, topic):
+    create(server.address, topic, 3)
+    values = [f"{number}".encode() for number in range(300)]
+    client.produce(server.address, topic, values)
+    got = client.read(server.address, topic, 3, len(values))
+    assert sorted(value for _, _, value in got) == sorted(values)
+    for partition in range(3):
+        offsets = [offset for at, offset, _ in got if at == partition]
+        assert offsets == list(range(len(offsets)))
+
+
+@pytest.fixture(scope="module")
+def dated(server):
+    """A partition whose record N is of second N, in batches of ten and every compression."""
+    topic, start = next(TOPICS), 1_700_000_000_000
+    create(server.address, topic, 1)
+    for batch in range(50):
+        kind = EVERY_COMPRESSION[batch % len(EVERY_COMPRESSION)]
+        producer = Producer({"bootstrap.servers": server.address, "linger.ms": 100, "compression.type": kind})
+        for number in range(batch * 10, batch * 10 + 10):
+            producer.produce(topic, str(number).encode(), timestamp=start + number * 1000)
+        assert producer.flush(20) == 0
+    return topic, start
+
+
+@named(CLIENTS)
+def test_time_leads_to_offsets(client, server, dated):
+    topic, start = dated
+    # At a record, between two, the last of a batch, before all, and after all: there it goes on at the end.
+    for second, offset in [(123, 123), (123.5, 124), (249, 249), (-10, 0), (1000, 500)]:
+        assert client.offset_at(server.address, topic, int(start + second * 1000)) == offset, second
+
+
+@named([client for client in CLIENTS if hasattr(client, "transaction")])
+def test_a_transaction_is_refused_with_a_reason(client, server):
+    if server.name == "apache":
+        pytest.skip("Apache Kafka has transactions")
+    with pytest.raises(Exception, match="(?i)transaction|not.?authorized|unsupported"):
+        client.transaction(server.address)
