@@ -16,6 +16,7 @@ SHARED = Path(os.environ.get("CARTLOG_SHARED", ROOT.parent / "shared"))
 REAL_ROWS = SHARED / "data/real/2019-Oct-head.csv"
 ROWS = int(os.environ.get("CARTLOG_ROWS", 1_000_000))
 KILLS = int(os.environ.get("CARTLOG_KILLS", 6))
+BROKER_KILLS = int(os.environ.get("CARTLOG_BROKER_KILLS", 10))
 LONG = os.environ.get("CARTLOG_LONG") == "1"
 TOPICS = (f"interop-{number}" for number in itertools.count())
 

@@ -4,6 +4,7 @@ import contextlib
 import json
 import signal
 import socket
+import struct
 import subprocess
 import time
 
@@ -60,9 +61,33 @@ def apache_kafka(jars, folder):
             server.wait(30)
 
 
+def offers(address, api_key):
+    """Whether the broker announces an API, asked with the oldest form of ApiVersions."""
+    host, port = address.rsplit(":", 1)
+    with socket.create_connection((host, int(port)), timeout=10) as connection, connection.makefile("rb") as answer:
+        connection.sendall(struct.pack(">ihhih", 10, 18, 0, 1, -1))
+        _, _, error, count = struct.unpack(">iihi", answer.read(14))
+        assert error == 0, f"ApiVersions was answered with error {error}"
+        return api_key in [struct.unpack(">hhh", answer.read(6))[0] for _ in range(count)]
+
+
 def answers(address):
     asked = subprocess.run(["kcat", "-b", address, "-L", "-m", "2"], capture_output=True, text=True)
     return asked.returncode == 0 and "broker 1 at" in asked.stdout
+
+
+def wait_for_port(address, server, seconds=30):
+    """Waits until a server that was just started takes connections."""
+    host, port = address.rsplit(":", 1)
+    end = time.monotonic() + seconds
+    while True:
+        assert server.poll() is None, f"the server ended with {server.returncode}"
+        try:
+            socket.create_connection((host, int(port)), timeout=1).close()
+            return
+        except OSError:
+            assert time.monotonic() < end, f"no answer after {seconds} s"
+            time.sleep(0.01)
 
 
 def wait_for(condition, server, log, seconds=60):

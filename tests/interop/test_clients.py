@@ -10,9 +10,9 @@ from cartlog import Store, summary
 from engine import Engine, read
 
 
-def create(address, name, partitions):
+def create(address, name, partitions, **settings):
     admin = AdminClient({"bootstrap.servers": address})
-    for future in admin.create_topics([NewTopic(name, partitions, 1)]).values():
+    for future in admin.create_topics([NewTopic(name, partitions, 1, config=settings)]).values():
         future.result(10)
 
 

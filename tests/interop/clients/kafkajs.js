@@ -22,10 +22,10 @@ function independent(frame) {
   frame[6] = (xxhash.hash(0, frame, 4, 2) >> 8) & 0xff
   return Buffer.from(frame)
 }
-const zstd = new Promise((resolve) => ZstdCodec.run((codec) => resolve(new codec.Simple())))
+const zstd = new Promise((resolve) => ZstdCodec.run((codec) => resolve(codec)))
 CompressionCodecs[CompressionTypes.ZSTD] = () => ({
-  compress: async (encoder) => Buffer.from((await zstd).compress(encoder.buffer)),
-  decompress: async (buffer) => Buffer.from((await zstd).decompress(buffer)),
+  compress: async (encoder) => Buffer.from(new (await zstd).Simple().compress(encoder.buffer)),
+  decompress: async (buffer) => Buffer.from(new (await zstd).Streaming().decompress(buffer)),
 })
 const TYPES = {
   none: CompressionTypes.None,
