@@ -296,7 +296,8 @@ async fn live_undisturbed(address: String, done: Arc<AtomicBool>) -> (u64, Durat
         let offsets = tokio::time::timeout(DEADLINE, sent).await.unwrap_or_else(|_| panic!("produce stalled")).unwrap();
         assert_eq!(offsets, [rounds], "offsets have no gap");
         let fetched = partition.fetch_records(rounds, 1..10_000, 100);
-        let (records, _) = tokio::time::timeout(DEADLINE, fetched).await.unwrap_or_else(|_| panic!("fetch stalled")).unwrap();
+        let (records, _) =
+            tokio::time::timeout(DEADLINE, fetched).await.unwrap_or_else(|_| panic!("fetch stalled")).unwrap();
         assert_eq!(records[0].record.value.as_deref(), Some(&value[..]));
         slowest = slowest.max(began.elapsed());
         rounds += 1;
@@ -341,7 +342,10 @@ async fn start(folder: &TempDir) -> BrokerHandle {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn damaged_frames_harm_nobody_else() {
-    let seed = setting("CARTLOG_SEED", u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap());
+    let seed = setting(
+        "CARTLOG_SEED",
+        u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap(),
+    );
     let wanted = setting("CARTLOG_FRAMES", 20_000);
     eprintln!("CARTLOG_SEED={seed} CARTLOG_FRAMES={wanted}");
     let usual = std::panic::take_hook();

@@ -9,12 +9,13 @@ const load = (name) => require(path.join(modules, name))
 const { Kafka, CompressionTypes, CompressionCodecs, ConfigResourceTypes, logLevel } = load('kafkajs')
 const lz4 = load('lz4js')
 const xxhash = load('lz4js/xxh32')
+const fzstd = load('fzstd')
 const { ZstdCodec } = load('zstd-codec')
 
 CompressionCodecs[CompressionTypes.Snappy] = load('kafkajs-snappy')
 CompressionCodecs[CompressionTypes.LZ4] = () => ({
   compress: async (encoder) => independent(lz4.compress(encoder.buffer)),
-  decompress: async (buffer) => Buffer.from(lz4.decompress(buffer)),
+  decompress: async (buffer) => Buffer.from(lz4.decompress(buffer, 1 << 20)),
 })
 // Kafka takes frames of independent blocks alone, which a frame of one block is: it only has to say so.
 function independent(frame) {
@@ -25,7 +26,8 @@ function independent(frame) {
 const zstd = new Promise((resolve) => ZstdCodec.run((codec) => resolve(codec)))
 CompressionCodecs[CompressionTypes.ZSTD] = () => ({
   compress: async (encoder) => Buffer.from(new (await zstd).Simple().compress(encoder.buffer)),
-  decompress: async (buffer) => Buffer.from(new (await zstd).Streaming().decompress(buffer)),
+  // zstd-codec reads only frames that tell their size, which streams of other clients don't.
+  decompress: async (buffer) => Buffer.from(fzstd.decompress(buffer)),
 })
 const TYPES = {
   none: CompressionTypes.None,
