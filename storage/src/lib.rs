@@ -4,6 +4,7 @@
 //! - [`log`]: topics and partitions as record batches in Kafka's own file layout; knows no sockets.
 //! - [`groups`]: consumer groups and their committed offsets; knows no sockets either.
 //! - [`broker`]: log and groups served over the Kafka protocol.
+//! - [`security`]: users, SASL exchanges and certificates; knows no sockets.
 //! - [`store`]: immutable columnar segments, dictionaries and the manifest that commits them.
 //!
 //! Nothing in this crate knows a business column, a command line or an export format. `log` and `store` never import
@@ -16,5 +17,6 @@ pub mod broker;
 pub mod groups;
 pub mod io;
 pub mod log;
+pub mod security;
 pub mod store;
 mod wire;
