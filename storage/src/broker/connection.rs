@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
 
 use super::error::ProtocolError;
 use super::frame::FrameBuffer;
@@ -31,8 +32,9 @@ enum Waiting {
 /// Serves a client until it leaves, breaks the protocol or the broker shuts down.
 pub(super) async fn serve(node: Arc<Node>, mut transport: Transport, client: SocketAddr) -> io::Result<()> {
     let mut closing = node.closing.clone();
-    let mut session = Session::new(client.ip());
-    let mut frames = FrameBuffer::new(node.options.max_request_bytes);
+    let mut session = Session::new(client.ip(), node.options.users.as_ref());
+    let mut frames = FrameBuffer::new(node.options.max_login_bytes);
+    let login_deadline = Instant::now() + node.options.login_deadline;
     let mut pending: VecDeque<Waiting> = VecDeque::new();
     // A request that wants to be handled alone stops the handling of later ones.
     let mut alone = false;
@@ -40,6 +42,11 @@ pub(super) async fn serve(node: Arc<Node>, mut transport: Transport, client: Soc
     // Permits for the bytes of the large request that is arriving.
     let mut permit: Option<OwnedSemaphorePermit> = None;
     loop {
+        let is_admitted = session.is_admitted();
+        if is_admitted {
+            frames.limit(node.options.max_request_bytes);
+        }
+        leaving |= session.is_refused();
         while !alone && !leaving && pending.len() < MAXIMUM_PENDING {
             let handled = match frames.next() {
                 Ok(Some(frame)) => {
@@ -93,6 +100,10 @@ pub(super) async fn serve(node: Arc<Node>, mut transport: Transport, client: Soc
             }
             acquired = Arc::clone(&node.large_requests).acquire_many_owned(permits), if takes && permits > 0 => {
                 permit = acquired.ok();
+            }
+            () = tokio::time::sleep_until(login_deadline), if !is_admitted => {
+                tracing::warn!(%client, "connection closed: no login in time");
+                return Ok(());
             }
             () = closed(&mut closing), if !leaving => leaving = true,
             () = tokio::time::sleep(patience), if leaving || (reads && pending.is_empty()) => return Ok(()),

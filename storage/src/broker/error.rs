@@ -19,12 +19,15 @@ pub enum BrokerError {
     },
     /// The address is open to others and nothing guards it.
     #[error(
-        "{listen} can be reached from other machines and this broker asks for no credentials; listen at 127.0.0.1, or \
-         say that this is wanted (--insecure)"
+        "{listen} can be reached from other machines, and {missing}; listen at 127.0.0.1, or give users (--users FILE) \
+         or client certificates (--tls-client-ca FILE), and encryption (--tls-cert FILE --tls-key FILE), or say that \
+         it is wanted so (--insecure)"
     )]
     NotLoopback {
         /// The address as given.
         listen: String,
+        /// What it lacks.
+        missing: &'static str,
     },
     /// The advertised address isn't `host:port`.
     #[error("{0:?} can't be advertised to clients; expected HOST:PORT")]
@@ -50,6 +53,10 @@ pub(super) enum ProtocolError {
     UnknownVersion { api: &'static str, version: i16 },
     #[error("the body of {api} version {version} is malformed: {detail}")]
     Malformed { api: &'static str, version: i16, detail: String },
+    #[error("{api} was asked for before a login")]
+    NotLoggedIn { api: &'static str },
+    #[error("the login failed")]
+    Refused,
     #[error("an append without acknowledgement failed: {0}")]
     UnacknowledgedAppend(String),
     #[error("the answer to {api} version {version} can't be encoded: {detail}")]

@@ -28,6 +28,11 @@ impl FrameBuffer {
         Self { buffer: BytesMut::new(), maximum }
     }
 
+    /// Takes frames of at most `maximum` bytes from now on.
+    pub(super) fn limit(&mut self, maximum: usize) {
+        self.maximum = maximum;
+    }
+
     /// Takes the next frame (without its length) if it has arrived whole.
     pub(super) fn next(&mut self) -> Result<Option<Bytes>, ProtocolError> {
         match self.frame_size()? {

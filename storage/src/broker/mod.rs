@@ -12,11 +12,13 @@
 //! The registry of APIs is `api`: adding one is one file and one line there, and what is announced to clients follows
 //! from it.
 
+mod addresses;
 mod api;
 mod connection;
 mod error;
 mod frame;
 mod groups;
+mod login;
 mod node;
 mod options;
 mod resource;

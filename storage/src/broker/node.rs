@@ -7,6 +7,7 @@ use kafka_protocol::messages::BrokerId;
 use kafka_protocol::protocol::StrBytes;
 use tokio::sync::{Semaphore, watch};
 
+use super::addresses::Addresses;
 use super::options::BrokerOptions;
 use crate::groups::Coordinator;
 use crate::log::{BatchError, Log, LogError, ProducerError};
@@ -14,6 +15,8 @@ use crate::log::{BatchError, Log, LogError, ProducerError};
 /// The id of the only node.
 pub(super) const NODE_ID: BrokerId = BrokerId(1);
 
+/// Passwords hashed at the same time.
+const HASHING_TOGETHER: usize = 2;
 /// Requests up to this size need no permit.
 const SMALL_REQUEST: usize = 1 << 20;
 
@@ -28,6 +31,10 @@ pub(super) struct Node {
     pub(super) port: i32,
     /// One permit for each KiB of large requests that may be in memory.
     pub(super) large_requests: Arc<Semaphore>,
+    /// A permit for each password that may be hashed at the same time.
+    pub(super) hashing: Semaphore,
+    /// Who is connected from where.
+    pub(super) addresses: Arc<Addresses>,
     /// Becomes true when the broker shuts down.
     pub(super) closing: watch::Receiver<bool>,
 }
@@ -43,7 +50,17 @@ impl Node {
     ) -> Self {
         let permits = (options.max_inflight_bytes >> 10).min(Semaphore::MAX_PERMITS);
         let large_requests = Arc::new(Semaphore::new(permits));
-        Self { log, groups, options, host: text(host), port: i32::from(port), large_requests, closing }
+        Self {
+            log,
+            groups,
+            options,
+            host: text(host),
+            port: i32::from(port),
+            large_requests,
+            hashing: Semaphore::new(HASHING_TOGETHER),
+            addresses: Arc::default(),
+            closing,
+        }
     }
 
     /// The permits that a request of this size needs before its bytes are read.

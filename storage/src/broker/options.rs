@@ -1,8 +1,10 @@
 //! What a broker may be told.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::groups::GroupOptions;
+use crate::security::{ServerTls, Users};
 
 /// Settings of a broker.
 #[derive(Debug, Clone)]
@@ -15,8 +17,20 @@ pub struct BrokerOptions {
     pub default_partitions: i32,
     /// Whether asking for an unknown topic creates it, if the client wants so too.
     pub auto_create: bool,
-    /// Allows an address that other machines can reach, without credentials.
+    /// Allows an address that other machines can reach, without credentials and encryption.
     pub insecure: bool,
+    /// Who may log in; with `None` nobody has to.
+    pub users: Option<Arc<Users>>,
+    /// Certificate and key, if connections are encrypted.
+    pub tls: Option<ServerTls>,
+    /// How long a client may take to encrypt its connection, and then to log in.
+    pub login_deadline: Duration,
+    /// The largest request taken before a login, in bytes.
+    pub max_login_bytes: usize,
+    /// The pause before a client is told that its login has failed; it doubles with each failure of an address.
+    pub failed_login_pause: Duration,
+    /// Connections of one address (other than loopback) held at the same time; one more is closed at once.
+    pub max_connections_per_address: usize,
     /// Connections held at the same time; one more is closed at once.
     pub max_connections: usize,
     /// The largest request taken, in bytes.
@@ -41,6 +55,12 @@ impl Default for BrokerOptions {
             default_partitions: 1,
             auto_create: true,
             insecure: false,
+            users: None,
+            tls: None,
+            login_deadline: Duration::from_secs(10),
+            max_login_bytes: 64 << 10,
+            failed_login_pause: Duration::from_millis(250),
+            max_connections_per_address: 256,
             max_connections: 1024,
             max_request_bytes: 100 << 20,
             max_inflight_bytes: 512 << 20,

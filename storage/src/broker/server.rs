@@ -9,6 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
+use super::addresses::Arrival;
 use super::connection;
 use super::error::BrokerError;
 use super::node::{Node, closed};
@@ -16,6 +17,7 @@ use super::options::BrokerOptions;
 use super::transport::Transport;
 use crate::groups::Coordinator;
 use crate::log::Log;
+use crate::security::ServerTls;
 
 /// How long clients get to take their last answers at a shutdown.
 const GRACE: Duration = Duration::from_secs(5);
@@ -62,13 +64,19 @@ impl Broker {
     pub async fn bind(log: Arc<Log>, options: BrokerOptions) -> Result<BrokerHandle, BrokerError> {
         let failed = |source: io::Error| BrokerError::Listen { listen: options.listen.clone(), source };
         let addresses: Vec<SocketAddr> = tokio::net::lookup_host(&options.listen).await.map_err(failed)?.collect();
-        if !options.insecure && addresses.iter().any(|address| !address.ip().is_loopback()) {
-            return Err(BrokerError::NotLoopback { listen: options.listen });
+        if let Some(missing) = missing(&options)
+            && !options.insecure
+            && addresses.iter().any(|address| !address.ip().is_loopback())
+        {
+            return Err(BrokerError::NotLoopback { listen: options.listen, missing });
         }
         let listener = TcpListener::bind(&addresses[..]).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let advertised = advertised(&options, address)?;
         let (closing, receiver) = watch::channel(false);
+        if options.insecure && missing(&options).is_some() && !address.ip().is_loopback() {
+            tracing::warn!(%address, "reachable from other machines without credentials or encryption");
+        }
         let groups = Coordinator::open(Arc::clone(&log), options.groups.clone())?;
         let node = Node::new(Arc::clone(&log), groups, options, advertised, receiver);
         let task = tokio::spawn(accept(listener, Arc::new(node)));
@@ -113,6 +121,17 @@ impl Drop for BrokerHandle {
     }
 }
 
+/// What an address that others can reach lacks: credentials, encryption or both.
+fn missing(options: &BrokerOptions) -> Option<&'static str> {
+    let has_credentials = options.users.is_some() || options.tls.as_ref().is_some_and(ServerTls::asks_clients);
+    match (has_credentials, options.tls.is_some()) {
+        (true, true) => None,
+        (true, false) => Some("this broker doesn't encrypt its connections"),
+        (false, true) => Some("this broker asks for no credentials"),
+        (false, false) => Some("this broker neither asks for credentials nor encrypts its connections"),
+    }
+}
+
 /// Host and port told to clients.
 fn advertised(options: &BrokerOptions, listening: SocketAddr) -> Result<(String, u16), BrokerError> {
     let Some(advertised) = &options.advertised else {
@@ -138,10 +157,13 @@ async fn accept(listener: TcpListener, node: Arc<Node>) {
             accepted = listener.accept() => match accepted {
                 Ok((stream, client)) => {
                     while connections.try_join_next().is_some() {}
-                    if connections.len() < node.options.max_connections {
-                        connections.spawn(serve(Arc::clone(&node), stream, client));
-                    } else {
+                    let limit = node.options.max_connections_per_address;
+                    if connections.len() >= node.options.max_connections {
                         tracing::warn!(%client, "connection refused: {} are open", connections.len());
+                    } else if let Some(arrival) = node.addresses.arrive(client.ip(), limit) {
+                        connections.spawn(serve(Arc::clone(&node), stream, client, arrival));
+                    } else {
+                        tracing::warn!(%client, "connection refused: its address holds {limit} of them");
                     }
                 }
                 Err(error) => {
@@ -160,10 +182,16 @@ async fn accept(listener: TcpListener, node: Arc<Node>) {
     }
 }
 
-async fn serve(node: Arc<Node>, stream: TcpStream, client: SocketAddr) {
+async fn serve(node: Arc<Node>, stream: TcpStream, client: SocketAddr, _arrival: Arrival) {
     // Answers are sent whole; waiting for more to send with them would only delay them.
     let served = match stream.set_nodelay(true) {
-        Ok(()) => connection::serve(node, Transport::Plain(stream), client).await,
+        Ok(()) => match Transport::accept(stream, node.options.tls.as_ref(), node.options.login_deadline).await {
+            Ok(transport) => connection::serve(node, transport, client).await,
+            Err(error) => {
+                tracing::warn!(%client, "connection closed: no TLS session: {error}");
+                return;
+            }
+        },
         Err(error) => Err(error),
     };
     if let Err(error) = served {

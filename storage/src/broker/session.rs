@@ -9,10 +9,12 @@ use kafka_protocol::protocol::{Decodable, Encodable};
 
 use super::api::{self, Api};
 use super::error::ProtocolError;
+use super::login::Login;
 use super::node::Node;
 use super::shape;
 use super::transport::Piece;
 use crate::log::LogSlice;
+use crate::security::Users;
 
 /// A response that is still being made.
 pub(super) type Pending<T> = Pin<Box<dyn Future<Output = Result<T, ProtocolError>> + Send>>;
@@ -49,6 +51,8 @@ pub(super) struct Answer {
 pub(super) struct Session {
     /// Where the client connects from.
     peer: IpAddr,
+    /// Who the client is, if that is asked for.
+    login: Option<Login>,
 }
 
 /// A request whose header has been read.
@@ -60,6 +64,8 @@ pub(super) struct Request {
     pub(super) client_id: Box<str>,
     /// Where the client connects from.
     pub(super) peer: IpAddr,
+    /// Who the client is, if that is asked for.
+    pub(super) login: Option<Login>,
     body: Bytes,
 }
 
@@ -134,8 +140,18 @@ impl Request {
 
 impl Session {
     /// The session of a client that has just connected.
-    pub(super) fn new(peer: IpAddr) -> Self {
-        Self { peer }
+    pub(super) fn new(peer: IpAddr, users: Option<&Arc<Users>>) -> Self {
+        Self { peer, login: users.map(|users| Login::new(Arc::clone(users), peer)) }
+    }
+
+    /// Whether the client may do all that can be asked for.
+    pub(super) fn is_admitted(&self) -> bool {
+        self.login.as_ref().is_none_or(Login::is_known)
+    }
+
+    /// Whether the connection is to be closed because the login has failed.
+    pub(super) fn is_refused(&self) -> bool {
+        self.login.as_ref().is_some_and(Login::is_refused)
     }
 
     /// Handles one request frame.
@@ -143,11 +159,17 @@ impl Session {
     /// # Errors
     /// [`ProtocolError`] if the connection must be given up.
     pub(super) fn handle(&mut self, node: &Arc<Node>, mut frame: Bytes) -> Result<Response<Answer>, ProtocolError> {
+        if let Some(login) = self.login.as_ref().filter(|login| login.takes_raw_token()) {
+            return Ok(raw_token(Arc::clone(node), login.clone(), frame.to_vec()));
+        }
         if frame.len() < 8 {
             return Err(ProtocolError::Header);
         }
         let (key, version, correlation_id) = (frame.get_i16(), frame.get_i16(), frame.get_i32());
         let api = api::find(key).ok_or(ProtocolError::UnknownApi(key))?;
+        if self.login.as_ref().is_some_and(|login| !login.admits(key)) {
+            return Err(ProtocolError::NotLoggedIn { api: api.name });
+        }
         if !api.implemented().contains(&version) {
             let body = (api.unknown_version)(api, version)?;
             return Ok(Response::Ready(body.into_answer(correlation_id, false)));
@@ -158,7 +180,8 @@ impl Session {
             let rest = shape::skip_tags(&frame).map_err(|_| ProtocolError::Header)?.len();
             frame.advance(frame.len() - rest);
         }
-        let request = Request { api, version, client_id, peer: self.peer, body: frame };
+        let (peer, login) = (self.peer, self.login.clone());
+        let request = Request { api, version, client_id, peer, login, body: frame };
         shape::check(&request.body, api.shape, version, flexible).map_err(|detail| request.malformed(detail))?;
         let has_tags = flexible && api.flexible_response_header;
         let finish = move |body: Body| body.into_answer(correlation_id, has_tags);
@@ -169,6 +192,18 @@ impl Session {
             Response::Alone(body) => Response::Alone(Box::pin(async move { body.await.map(finish) })),
         })
     }
+}
+
+/// Answers a token that has no request around it, as clients of `SaslHandshake` version 0 send them; such a client
+/// learns of a failure by the closed connection.
+fn raw_token(node: Arc<Node>, login: Login, token: Vec<u8>) -> Response<Answer> {
+    Response::Alone(Box::pin(async move {
+        let token = login.step(&node, token).await.map_err(|_| ProtocolError::Refused)?;
+        let mut bytes = BytesMut::with_capacity(4 + token.len());
+        bytes.put_u32(u32::try_from(token.len()).unwrap_or(u32::MAX));
+        bytes.put_slice(&token);
+        Ok(Answer { pieces: vec![Piece::Memory(bytes.freeze())] })
+    }))
 }
 
 /// Takes the client's name off the header; what isn't UTF-8 in it is replaced, since it is only shown.
@@ -226,7 +261,7 @@ mod tests {
 
     /// Runs a request to its end and returns the answer's bytes after the length, which is checked.
     async fn exchange(node: &Arc<Node>, frame: Bytes) -> Result<Option<Vec<u8>>, ProtocolError> {
-        let answer = match Session::new(IpAddr::from([127, 0, 0, 1])).handle(node, frame)? {
+        let answer = match Session::new(IpAddr::from([127, 0, 0, 1]), None).handle(node, frame)? {
             Response::Silent => return Ok(None),
             Response::Ready(answer) => answer,
             Response::Later(answer) | Response::Alone(answer) => answer.await?,

@@ -10,13 +10,19 @@ use std::time::Duration;
 use bytes::{Buf as _, BufMut, Bytes};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, Interest};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use crate::log::LogSlice;
+use crate::security::ServerTls;
 
 /// Slices of memory handed to the system in one call.
 const SLICES: usize = 64;
 /// Bytes of a file read at a time where they can't be sent directly.
 const READ_CHUNK: usize = 256 << 10;
+
+/// Bytes of a file encrypted at a time: what a TLS session buffers.
+const TLS_CHUNK: usize = 64 << 10;
 
 /// A part of an answer.
 #[derive(Debug)]
@@ -49,14 +55,26 @@ impl Piece {
 pub(super) enum Transport {
     /// TCP as it is.
     Plain(TcpStream),
+    /// TLS over TCP.
+    Tls(Box<TlsStream<TcpStream>>),
 }
 
 impl Transport {
+    /// A client's socket, encrypted if there is something to encrypt it with; the handshake has to end in time.
+    pub(super) async fn accept(stream: TcpStream, tls: Option<&ServerTls>, deadline: Duration) -> io::Result<Self> {
+        let Some(tls) = tls else {
+            return Ok(Self::Plain(stream));
+        };
+        let handshake = TlsAcceptor::from(tls.config()).accept(stream);
+        Ok(Self::Tls(Box::new(tokio::time::timeout(deadline, handshake).await??)))
+    }
+
     /// Reads what has arrived into `room`, waiting for the first byte; 0 if the client has closed. Dropping the future
     /// loses nothing.
     pub(super) async fn read(&mut self, room: &mut impl BufMut) -> io::Result<usize> {
         match self {
             Self::Plain(stream) => stream.read_buf(room).await,
+            Self::Tls(stream) => stream.read_buf(room).await,
         }
     }
 
@@ -66,6 +84,7 @@ impl Transport {
         match self {
             // It is a hint: without it the frame arrives later.
             Self::Plain(stream) => drop(stream.set_quickack(true)),
+            Self::Tls(stream) => drop(stream.get_ref().0.set_quickack(true)),
         }
     }
 
@@ -90,7 +109,11 @@ impl Transport {
                 pieces.pop_front();
             }
         }
-        Ok(())
+        match self {
+            Self::Plain(_) => Ok(()),
+            // What is encrypted may still wait for room in the socket.
+            Self::Tls(stream) => Ok(tokio::time::timeout(patience, stream.flush()).await??),
+        }
     }
 
     /// Sends the beginning of the pieces and returns how many bytes that were.
@@ -105,6 +128,8 @@ impl Transport {
                 let slices: Vec<_> = memory.take(SLICES).collect();
                 stream.write_vectored(&slices).await
             }
+            (Self::Tls(stream), Some(Piece::Memory(bytes))) => stream.write(bytes).await,
+            (Self::Tls(stream), Some(Piece::File(slice))) => stream.write(&slice.read(TLS_CHUNK)?).await,
             (Self::Plain(stream), Some(Piece::File(slice))) => match slice.file() {
                 Some(file) => loop {
                     stream.writable().await?;

@@ -121,31 +121,50 @@ pub fn root_certificates(path: &Path) -> Result<RootCertStore, CertificateError>
     Ok(roots)
 }
 
-/// The TLS settings of a broker. With `client_roots`, clients must show a certificate that leads to one of them.
-///
-/// # Errors
-/// [`CertificateError`] naming the file.
-pub fn server_tls(
-    certificate: &Path,
-    key: &Path,
-    client_roots: Option<&Path>,
-) -> Result<Arc<ServerConfig>, CertificateError> {
-    let (chain, private_key) = (certificates(certificate)?, private_key(key)?);
-    let pair = |source| CertificateError::Pair { certificate: certificate.to_owned(), key: key.to_owned(), source };
-    let provider = Arc::new(default_provider());
-    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider));
-    let builder = builder.with_safe_default_protocol_versions().map_err(pair)?;
-    let builder = match client_roots {
-        None => builder.with_no_client_auth(),
-        Some(path) => {
-            let roots = Arc::new(root_certificates(path)?);
-            let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider).build().map_err(|error| {
-                CertificateError::ClientRoots { path: path.to_owned(), reason: error.to_string() }
-            })?;
-            builder.with_client_cert_verifier(verifier)
-        }
-    };
-    Ok(Arc::new(builder.with_single_cert(chain, private_key).map_err(pair)?))
+/// What a broker speaks TLS with.
+#[derive(Debug, Clone)]
+pub struct ServerTls {
+    config: Arc<ServerConfig>,
+    asks_clients: bool,
+}
+
+impl ServerTls {
+    /// Settings from PEM files. With `client_roots`, clients must show a certificate that leads to one of them.
+    ///
+    /// # Errors
+    /// [`CertificateError`] naming the file.
+    pub fn from_files(certificate: &Path, key: &Path, client_roots: Option<&Path>) -> Result<Self, CertificateError> {
+        let (chain, private_key) = (certificates(certificate)?, private_key(key)?);
+        let pair = |source| CertificateError::Pair { certificate: certificate.to_owned(), key: key.to_owned(), source };
+        let provider = Arc::new(default_provider());
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider));
+        let builder = builder.with_safe_default_protocol_versions().map_err(pair)?;
+        let builder = match client_roots {
+            None => builder.with_no_client_auth(),
+            Some(path) => {
+                let roots = Arc::new(root_certificates(path)?);
+                let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider).build();
+                let verifier = verifier.map_err(|error| CertificateError::ClientRoots {
+                    path: path.to_owned(),
+                    reason: error.to_string(),
+                })?;
+                builder.with_client_cert_verifier(verifier)
+            }
+        };
+        let config = Arc::new(builder.with_single_cert(chain, private_key).map_err(pair)?);
+        Ok(Self { config, asks_clients: client_roots.is_some() })
+    }
+
+    /// Whether clients must show a certificate.
+    #[must_use]
+    pub fn asks_clients(&self) -> bool {
+        self.asks_clients
+    }
+
+    /// The settings in rustls's form.
+    pub(crate) fn config(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.config)
+    }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, CertificateError> {

@@ -17,9 +17,9 @@ mod users;
 mod users_file;
 mod verifier;
 
-pub use certificates::{CertificateError, certificates, private_key, root_certificates, server_tls};
+pub use certificates::{CertificateError, ServerTls, certificates, private_key, root_certificates};
 pub use exchange::{Exchange, LoginError, Step};
-pub use mechanism::Mechanism;
+pub use mechanism::{Mechanism, UnknownMechanism};
 pub use users::{User, UserName, Users, UsersError};
 pub use users_file::UsersFile;
-pub use verifier::{Hash, MAXIMUM_PASSWORD_BYTES, Verifier};
+pub use verifier::{Hash, MAXIMUM_PASSWORD_BYTES, Verifier, VerifierError};

@@ -26,6 +26,8 @@ mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
 mod sync_group;
+mod sasl_authenticate;
+mod sasl_handshake;
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -63,6 +65,8 @@ pub(super) static REGISTRY: &[&Api] = &[
     &delete_groups::API,
     &offset_delete::API,
     &init_producer_id::API,
+    &sasl_handshake::API,
+    &sasl_authenticate::API,
 ];
 
 /// One API.
