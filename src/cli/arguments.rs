@@ -68,6 +68,36 @@ pub(crate) struct Common {
     /// Say more on standard error; twice for debugging
     #[arg(long, short, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
+    /// How connections to brokers are secured.
+    #[command(flatten)]
+    pub(crate) security: Security,
+}
+
+/// How connections to the brokers of `--brokers` are secured. The password comes from CARTLOG_PASSWORD or a file.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Security of --brokers")]
+pub(crate) struct Security {
+    /// Encrypt connections to brokers
+    #[arg(long, global = true, env = "CARTLOG_TLS", hide_env_values = true)]
+    pub(crate) tls: bool,
+    /// Certificates to trust, PEM [default: those of the operating system]
+    #[arg(long, global = true, value_name = "FILE", env = "CARTLOG_TLS_CA", hide_env_values = true)]
+    pub(crate) tls_ca: Option<PathBuf>,
+    /// Certificate to show, PEM: to brokers, or of `cartlog broker` to its clients
+    #[arg(long, global = true, value_name = "FILE", env = "CARTLOG_TLS_CERT", hide_env_values = true)]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// The certificate's key, PEM
+    #[arg(long, global = true, value_name = "FILE", env = "CARTLOG_TLS_KEY", hide_env_values = true)]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// Log in to brokers: plain, scram-sha-256 or scram-sha-512
+    #[arg(long, global = true, value_name = "MECHANISM", env = "CARTLOG_SASL", hide_env_values = true)]
+    pub(crate) sasl: Option<String>,
+    /// User to log in as; the password comes from CARTLOG_PASSWORD or --password-file
+    #[arg(long, global = true, value_name = "NAME", env = "CARTLOG_USERNAME", hide_env_values = true)]
+    pub(crate) username: Option<String>,
+    /// File whose first line is the password
+    #[arg(long, global = true, value_name = "FILE", env = "CARTLOG_PASSWORD_FILE", hide_env_values = true)]
+    pub(crate) password_file: Option<PathBuf>,
 }
 
 /// The commands.
@@ -87,6 +117,8 @@ pub(crate) enum Command {
     Broker(Broker),
     /// List, create, delete or describe topics of any broker
     Topics(Topics),
+    /// Add, remove or list the users that may log in to a broker
+    Users(Users),
     /// Make synthetic events in the public data's layout
     Generate(Generate),
     /// Show what a store and its log hold
@@ -297,6 +329,10 @@ pub(crate) struct Export {
   cartlog broker
   cartlog broker --listen 127.0.0.1:0           a free port; its address is printed
   kcat -b 127.0.0.1:9092 -t csv-event-data -C   any Kafka client reads it
+  cartlog broker --listen 0.0.0.0:9092 --advertise shop.example:9092 --users users --tls-cert cert.pem --tls-key key.pem
+
+An address that other machines can reach needs users (`cartlog users add`, or CARTLOG_USERS=name=password,…) or
+client certificates, and TLS; or --insecure.
 
 A produce request with acks=all is answered once its batches are on disk; acks=1 once they are in the page cache.")]
 pub(crate) struct Broker {
@@ -318,6 +354,18 @@ pub(crate) struct Broker {
     /// Don't create a topic when a client first names it
     #[arg(long)]
     pub(crate) no_auto_create: bool,
+    /// File with the users that may log in, made by `cartlog users` [or CARTLOG_USERS=name=password,…]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) users: Option<PathBuf>,
+    /// Ask clients for a certificate that comes from one in this file, PEM
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tls_client_ca: Option<PathBuf>,
+    /// Connections held at the same time
+    #[arg(long, value_name = "N", default_value_t = 1024)]
+    pub(crate) max_connections: usize,
+    /// Connections of one address (loopback apart) held at the same time
+    #[arg(long, value_name = "N", default_value_t = 256)]
+    pub(crate) max_connections_per_address: usize,
     /// Listen beyond loopback without credentials and encryption
     #[arg(long)]
     pub(crate) insecure: bool,
@@ -358,6 +406,44 @@ pub(crate) enum TopicsAction {
         /// Its name [default: the topic of --topic]
         name: Option<String>,
     },
+}
+
+/// `cartlog users`
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cartlog users add anna --users users          asks for the password twice, without showing it
+  cartlog users add anna --users users --password-stdin < secret
+  cartlog users list --users users
+  cartlog broker --users users
+
+The file holds salted, iterated hashes for PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512, and no password. Keep it private.")]
+pub(crate) struct Users {
+    /// The file
+    #[arg(long, global = true, value_name = "FILE", default_value = "users")]
+    pub(crate) users: PathBuf,
+    /// What to do
+    #[command(subcommand)]
+    pub(crate) action: UsersAction,
+}
+
+/// What to do with users.
+#[derive(Debug, Subcommand)]
+pub(crate) enum UsersAction {
+    /// Add a user, or change its password
+    Add {
+        /// Its name
+        name: String,
+        /// Take the first line of standard input as password
+        #[arg(long)]
+        password_stdin: bool,
+    },
+    /// Remove a user
+    Remove {
+        /// Its name
+        name: String,
+    },
+    /// List the names
+    List,
 }
 
 /// `cartlog generate`

@@ -8,6 +8,7 @@ mod commands;
 mod filters;
 mod interrupt;
 mod progress;
+mod security;
 mod settings;
 mod summary;
 mod text;

@@ -12,8 +12,9 @@ use serde::Deserialize;
 
 use super::Usage;
 use super::arguments::{Common, Load, RejectOptions};
+use super::security::{SecurityFile, client_options};
 use super::summary::Summary;
-use crate::kafka::Compression;
+use crate::kafka::{ClientOptions, Compression};
 use crate::pipeline::{
     DEFAULT_PARTITIONS, DEFAULT_ROWS_PER_RECORD, DEFAULT_TOPIC, LogPlan, LogTarget, RejectLimit, log_directory,
 };
@@ -27,6 +28,9 @@ const MOST_ROWS_PER_RECORD: usize = 1_000_000;
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 struct File {
+    /// How connections to brokers are secured.
+    #[serde(default)]
+    security: SecurityFile,
     store: Option<PathBuf>,
     brokers: Option<Brokers>,
     topic: Option<String>,
@@ -62,6 +66,10 @@ pub(crate) struct Settings {
     pub(crate) store: PathBuf,
     /// Brokers of an outside cluster; `None` is the embedded log.
     pub(crate) brokers: Option<Vec<String>>,
+    /// How those brokers are connected to.
+    pub(crate) client: ClientOptions,
+    /// Certificate and key that were typed; `cartlog broker` shows them to its clients.
+    pub(crate) identity: (Option<PathBuf>, Option<PathBuf>),
     /// Topic of the events.
     pub(crate) topic: String,
     /// Worker threads, at least 1.
@@ -86,6 +94,11 @@ impl Settings {
             (None, Some(Brokers::List(list))) => Some(split_brokers(&list.join(","))?),
             (None, None) => None,
         };
+        let client = match &brokers {
+            Some(_) => client_options(&common.security, &file.security)?,
+            // The embedded log stays plain: it never leaves this machine.
+            None => ClientOptions::default(),
+        };
         let threads = common
             .threads
             .or(file.threads)
@@ -96,6 +109,8 @@ impl Settings {
         Ok(Self {
             store: common.store.clone().or(file.store.take()).unwrap_or_else(|| "cartlog-data".into()),
             brokers,
+            client,
+            identity: (common.security.tls_cert.clone(), common.security.tls_key.clone()),
             topic: common.topic.clone().or(file.topic.take()).unwrap_or_else(|| DEFAULT_TOPIC.to_owned()),
             threads,
             quiet: common.quiet || file.quiet.unwrap_or(false),
@@ -134,7 +149,7 @@ impl Settings {
             Some(brokers) => LogTarget::Brokers(brokers.clone()),
             None => LogTarget::Embedded(log_directory(&self.store)),
         };
-        LogPlan { topic: self.topic.clone(), ..LogPlan::new(target) }
+        LogPlan { topic: self.topic.clone(), client: self.client.clone(), ..LogPlan::new(target) }
     }
 
     /// The log that a load writes, with how it writes it.
@@ -206,6 +221,7 @@ fn split_brokers(text: &str) -> Result<Vec<String>> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::arguments::Security;
     use super::*;
 
     fn common() -> Common {
@@ -218,6 +234,7 @@ mod tests {
             quiet: false,
             json: false,
             verbose: 0,
+            security: Security::default(),
         }
     }
 

@@ -13,6 +13,7 @@ use super::link::Link;
 use super::options::{ClientOptions, Compression, Mechanism, Sasl};
 use super::producer::Producer;
 use super::retry::{FinalFailure, RetryPolicy, without_inner_retries};
+use super::tls::Tls;
 
 /// How long a broker may take to create or delete a topic, in milliseconds.
 const ADMIN_TIMEOUT_MS: i32 = 10_000;
@@ -80,7 +81,8 @@ impl KafkaClient {
     ///
     /// # Errors
     ///
-    /// [`KafkaError::Address`] for an address that is not `host:port`, [`KafkaError::Connect`] if none answers.
+    /// [`KafkaError::Address`] for an address that is not `host:port`, [`KafkaError::Connect`] if none answers,
+    /// [`KafkaError::Refused`] if one does and the login or the certificates are at fault, [`KafkaError::Tls`].
     pub async fn connect(brokers: &[String], options: &ClientOptions) -> Result<Self, KafkaError> {
         for address in brokers {
             check_address(address)?;
@@ -100,11 +102,15 @@ impl KafkaClient {
             brokers: Arc::clone(&addresses),
         };
         let start = Instant::now();
-        let client = first.run(|| "connecting".to_owned(), || builder(brokers, options).build(), || {}).await;
-        let client = client.map_err(|failure| KafkaError::Connect {
-            brokers: addresses.to_string(),
-            waited: start.elapsed(),
-            reason: failure.failure.to_string(),
+        let tls = options.tls.as_ref().map(Tls::config).transpose()?;
+        let build = || builder(brokers, options, tls.clone()).build();
+        let client = first.run(|| "connecting".to_owned(), build, || {}).await;
+        let client = client.map_err(|failure| {
+            let (brokers, reason) = (addresses.to_string(), failure.failure.to_string());
+            match failure.failure.advice() {
+                Some(_) => KafkaError::Refused { brokers, reason },
+                None => KafkaError::Connect { brokers, waited: start.elapsed(), reason },
+            }
         })?;
         Ok(Self { client: Arc::new(client), policy })
     }
@@ -245,8 +251,12 @@ impl KafkaClient {
     }
 }
 
-fn builder(brokers: &[String], options: &ClientOptions) -> ClientBuilder {
+fn builder(brokers: &[String], options: &ClientOptions, tls: Option<Arc<rustls::ClientConfig>>) -> ClientBuilder {
     let builder = ClientBuilder::new(brokers.to_vec()).client_id("cartlog").backoff_config(without_inner_retries());
+    let builder = match tls {
+        None => builder,
+        Some(tls) => builder.tls_config(tls),
+    };
     match &options.sasl {
         None => builder,
         Some(sasl) => builder.sasl_config(sasl_config(sasl)),

@@ -29,6 +29,15 @@ pub enum KafkaError {
         reason: String,
     },
 
+    /// A broker was reached and refuses the connection, or speaks something else.
+    #[error("can't connect to {brokers}: {reason}")]
+    Refused {
+        /// The addresses tried.
+        brokers: String,
+        /// What the broker said, and what to do.
+        reason: String,
+    },
+
     /// A topic that has to be there is not.
     #[error("topic `{topic}` does not exist at {brokers}; `cartlog topics list` shows those that do")]
     UnknownTopic {
@@ -115,6 +124,10 @@ pub enum KafkaError {
         /// What is wrong about the answer.
         reason: String,
     },
+
+    /// The files that TLS needs can't be used.
+    #[error("TLS can't be set up: {0}")]
+    Tls(String),
 
     /// The threads of the client could not be started.
     #[error("cannot start the threads of the Kafka client: {0}")]

@@ -7,6 +7,7 @@
 //! A block of rows is one record: its value is the exact bytes of a range of a source, its headers ([`BlockHeaders`])
 //! say which. This module knows blocks and offsets; it knows no rows, no store and no command line.
 
+mod advice;
 mod client;
 mod consumer;
 mod embedded;
@@ -16,6 +17,7 @@ mod link;
 mod options;
 mod producer;
 mod retry;
+mod tls;
 
 pub use client::{KafkaClient, PartitionOffsets, Topic, runtime};
 pub use consumer::{Consumer, Fetched, LogRecord};
@@ -24,3 +26,4 @@ pub use error::KafkaError;
 pub use header::{BlockHeaders, HEADER_LINE, HEADER_NAME, HEADER_RANGE, HEADER_SOURCE};
 pub use options::{ClientOptions, Compression, Mechanism, Sasl};
 pub use producer::{IN_FLIGHT_PER_PARTITION, Producer};
+pub use tls::Tls;

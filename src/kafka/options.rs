@@ -4,6 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use super::tls::Tls;
+
 /// How a client reaches its brokers and how long it tries.
 ///
 /// ```
@@ -20,6 +22,8 @@ pub struct ClientOptions {
     pub request_timeout: Duration,
     /// How long a failing request is tried again before its error is reported.
     pub retry_deadline: Duration,
+    /// Encryption, for brokers that speak TLS.
+    pub tls: Option<Tls>,
     /// User and password, for brokers that ask for them.
     pub sasl: Option<Sasl>,
 }
@@ -30,6 +34,7 @@ impl Default for ClientOptions {
             connect_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(30),
             retry_deadline: Duration::from_secs(20),
+            tls: None,
             sasl: None,
         }
     }

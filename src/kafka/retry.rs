@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use rskafka::client::error::{Error, ProtocolError, RequestError};
 use rskafka::{BackoffConfig, BackoffError};
 
+use super::advice::advice;
 use super::error::KafkaError;
 
 /// The first pause before another try.
@@ -122,6 +123,16 @@ impl FinalFailure {
     }
 }
 
+impl Failure {
+    /// What the user can do about a refused connection.
+    pub(super) fn advice(&self) -> Option<&'static str> {
+        match self {
+            Self::Timeout => None,
+            Self::Client(error) => advice(&innermost(error).to_string()),
+        }
+    }
+}
+
 impl std::fmt::Display for Failure {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -144,6 +155,7 @@ pub(super) fn without_inner_retries() -> BackoffConfig {
 /// Judges an error: broken connections and the codes that Kafka calls retriable may work the next time.
 pub(super) fn verdict(error: &Error) -> Verdict {
     match innermost(error) {
+        error if advice(&error.to_string()).is_some() => Verdict::Fatal,
         Error::Connection(_) | Error::Timeout | Error::RetryFailed(_) => Verdict::Retry,
         Error::Request(RequestError::Poisoned(_) | RequestError::IO(_)) => Verdict::Retry,
         // Metadata may lag behind the creation of a topic or the election of a leader.
@@ -210,7 +222,8 @@ fn reason(error: &Error) -> String {
                 .filter_map(|wrapping| text.rfind(wrapping).map(|start| start + wrapping.len()))
                 .max()
                 .unwrap_or(0);
-            text.get(inner..).unwrap_or(&text).to_owned()
+            let text = text.get(inner..).unwrap_or(&text);
+            advice(text).map_or_else(|| text.to_owned(), |advice| format!("{advice} ({text})"))
         }
     }
 }

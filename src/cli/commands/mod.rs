@@ -11,6 +11,7 @@ mod produce;
 mod rejects;
 mod run;
 mod topics;
+mod users;
 mod verify;
 
 use std::sync::Arc;
@@ -38,6 +39,7 @@ pub(super) fn execute(command: &Command, settings: &Settings) -> Result<()> {
         Command::Export(options) => export::execute(options, settings),
         Command::Broker(options) => broker::execute(options, settings),
         Command::Topics(options) => topics::execute(options, settings),
+        Command::Users(options) => users::execute(options, settings),
         Command::Generate(options) => generate::execute(options, settings),
         Command::Inspect(options) => inspect::execute(options, settings),
         Command::Verify(options) => verify::execute(options, settings),

@@ -156,16 +156,14 @@ mod tests {
     /// RFC 7677, section 3.
     const FIRST: &[u8] = b"n,,n=user,r=rOprNGfwEbeRWgbNEkqO";
     const SERVER_NONCE: &str = "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0";
-    const SERVER_FIRST: &str =
-        "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096";
+    const SERVER_FIRST: &str = "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096";
     const FINAL: &str = "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,\
                          p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=";
 
     fn challenge() -> Challenge {
         let first = ClientFirst::parse(FIRST).unwrap();
         assert_eq!(first.user, "user");
-        let (sent, challenge) =
-            first.challenge_with(verifier(Hash::Sha256, "W22ZaJ0SNY7soEsUEjb6gQ=="), SERVER_NONCE);
+        let (sent, challenge) = first.challenge_with(verifier(Hash::Sha256, "W22ZaJ0SNY7soEsUEjb6gQ=="), SERVER_NONCE);
         assert_eq!(sent, SERVER_FIRST.as_bytes());
         challenge
     }
@@ -240,7 +238,9 @@ mod tests {
 
     #[test]
     fn final_messages_that_are_refused() {
-        for (from, to) in [("c=biws", "c=eSws"), ("hNlF$k0", "hNlF$k1"), (",p=", ",q="), ("VQ=", "VQ"), ("p=dHzb", "p=")] {
+        for (from, to) in
+            [("c=biws", "c=eSws"), ("hNlF$k0", "hNlF$k1"), (",p=", ",q="), ("VQ=", "VQ"), ("p=dHzb", "p=")]
+        {
             let refused = challenge().finish(FINAL.replace(from, to).as_bytes());
             assert!(matches!(refused, Err(LoginError::Malformed(_))), "{from}: {refused:?}");
         }

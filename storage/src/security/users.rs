@@ -19,7 +19,9 @@ const MAXIMUM_USERS: usize = 10_000;
 #[non_exhaustive]
 pub enum UsersError {
     /// A name can't be used.
-    #[error("a user name has 1 to {MAXIMUM_NAME_BYTES} bytes and no spaces, colons or control characters, and no # first")]
+    #[error(
+        "a user name has 1 to {MAXIMUM_NAME_BYTES} bytes and no spaces, colons or control characters, and no # first"
+    )]
     Name,
     /// A password is empty or too long, or can't be sent by every mechanism.
     #[error("a password has 1 to {MAXIMUM_PASSWORD_BYTES} bytes and no zero byte")]
@@ -216,9 +218,8 @@ impl Users {
     #[must_use]
     pub fn verifier(&self, name: &str, hash: Hash) -> Verifier {
         // Both are made, so that a user who exists costs as much.
-        let iterations = self.users.values().next().map_or(Verifier::default_iterations(), |user| {
-            user.verifier(hash).iterations
-        });
+        let iterations =
+            self.users.values().next().map_or(Verifier::default_iterations(), |user| user.verifier(hash).iterations);
         let nobody = Verifier::of_nobody(hash, iterations, &self.secret, name);
         let known = name.parse().ok().and_then(|name: UserName| self.users.get(&name));
         known.map_or(nobody, |user| user.verifier(hash).clone())

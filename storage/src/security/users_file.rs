@@ -67,8 +67,7 @@ impl UsersFile {
         }
         let mut users = BTreeMap::new();
         for (index, line) in text.lines().enumerate() {
-            let wrong =
-                |reason: String| UsersError::Line { path: self.path.clone(), line: index + 1, reason };
+            let wrong = |reason: String| UsersError::Line { path: self.path.clone(), line: index + 1, reason };
             if line.trim().is_empty() || line.starts_with('#') {
                 continue;
             }
