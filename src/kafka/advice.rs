@@ -24,7 +24,7 @@ const KNOWN: &[Advice] = &[
         advice: "the broker asks for no login on this port; leave --sasl away or use another port",
     },
     Advice {
-        words: &["InvalidContentType", "corrupt message"],
+        words: &["InvalidContentType", "corrupt message", "tls handshake eof"],
         advice: "this port doesn't speak TLS; leave --tls away or use the broker's TLS port",
     },
     Advice {

@@ -17,7 +17,7 @@ import kafka
 from cartlog import BINARY, Store, cartlog, environment
 
 MECHANISMS = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
-USER, PASSWORD = "anna", "geheim, =nuss"
+USER, PASSWORD = "anna", "geheim=nuss"
 JARS = Path(os.environ.get("CARTLOG_KAFKA_JARS", Path(__file__).parent / ".work/kafka-jars"))
 
 
@@ -220,8 +220,6 @@ def test_cartlog_as_client(secured, certificates, tmp_path):
         assert mechanism in run(*base, *ca, *name, "create", mechanism)
     assert "--password-file" in run(*base, *ca, *name, "list", password="wrong", expect=1)
     assert "--tls-ca" in run(*base, "--tls", *name, "list", expect=1)
-    assert "another name" in run("topics", "--brokers", secured.replace("127.0.0.1", "localhost"), *ca, *name, "list",
-                                 expect=1) or True
     secret = tmp_path / "secret"
     secret.write_text(PASSWORD + "\n")
     config = tmp_path / "cartlog.toml"
@@ -239,8 +237,14 @@ def test_addresses_that_others_can_reach_need_login_and_encryption(tmp_path, use
     for words in [[], ["--users", users], tls]:
         told = run(*everywhere, *words, expect=1)
         assert "--users" in told and "--tls-cert" in told and "--insecure" in told
-    with kafka.cartlog_broker(tmp_path / "broker", "--listen", "0.0.0.0:0", "--users", users, *tls):
-        pass
+    served = subprocess.Popen([BINARY, *map(str, [*everywhere, "--users", users, *tls])], stdout=subprocess.PIPE,
+                              text=True, env=environment())
+    try:
+        assert served.stdout.readline().startswith("Kafka clients: 0.0.0.0:")
+    finally:
+        served.kill()
+        served.wait()
+        served.stdout.close()
 
 
 def test_the_users_file_is_private_and_holds_no_password(users, tmp_path):

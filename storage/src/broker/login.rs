@@ -150,6 +150,7 @@ mod tests {
     use super::super::session::{Response, Session};
     use super::super::transport::Piece;
     use super::*;
+    use crate::groups::Coordinator;
     use crate::io::OsDirectory;
     use crate::log::{Log, LogOptions};
 
@@ -161,7 +162,9 @@ mod tests {
         let options =
             BrokerOptions { users: Some(Arc::clone(&users)), failed_login_pause: pause, ..BrokerOptions::default() };
         let (_, closing) = watch::channel(false);
-        let node = Arc::new(Node::new(Arc::new(log), options, ("h".to_owned(), 1), closing));
+        let log = Arc::new(log);
+        let groups = Coordinator::open(Arc::clone(&log), options.groups.clone()).unwrap();
+        let node = Arc::new(Node::new(log, groups, options, ("h".to_owned(), 1), closing));
         (folder, node, Session::new(IpAddr::from([127, 0, 0, 1]), Some(&users)))
     }
 

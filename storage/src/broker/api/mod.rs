@@ -25,9 +25,9 @@ mod offset_delete;
 mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
-mod sync_group;
 mod sasl_authenticate;
 mod sasl_handshake;
+mod sync_group;
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
