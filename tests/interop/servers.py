@@ -41,11 +41,11 @@ def free_ports(count):
 
 
 @contextlib.contextmanager
-def apache_kafka(jars, folder):
+def apache_kafka(jars, folder, heap="512m"):
     port, controller = free_ports(2)
     properties = folder / "server.properties"
     properties.write_text(PROPERTIES.format(port=port, controller=controller, folder=folder))
-    java = ["java", "-Xmx512m", "-cp", f"{jars}/*", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]
+    java = ["java", f"-Xmx{heap}", "-cp", f"{jars}/*", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]
     tool = [*java, "kafka.tools.StorageTool"]
     cluster = subprocess.run([*tool, "random-uuid"], check=True, capture_output=True, text=True).stdout.strip()
     subprocess.run(

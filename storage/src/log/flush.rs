@@ -2,7 +2,7 @@
 //!
 //! Who wants a partition on disk asks here and waits. A partition stands in the queue at most once and is synced by one
 //! thread at a time, so that everything appended while one sync runs is covered by the next: the busier the partition,
-//! the more appends share a sync.
+//! the more appends share a sync. Small batches are gathered for a moment before a sync begins.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -65,6 +65,7 @@ impl FlushQueue {
 
     fn run(&self, checkpoint: &Checkpoint) {
         while let Some(partition) = self.next() {
+            partition.gather();
             lock(&partition.flush_state).requested = false;
             sync(&partition, checkpoint);
             let mut flush = lock(&partition.flush_state);

@@ -14,13 +14,13 @@ mod roll;
 mod start;
 mod subscription;
 
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak};
 use std::time::{Instant, SystemTime};
 
 use tokio::sync::watch;
 
-use self::durability::Durability;
+use self::durability::{Durability, LastSync};
 pub use self::subscription::Subscription;
 use self::subscription::Waiters;
 use super::batch::{BatchHeader, Offset};
@@ -51,12 +51,14 @@ pub struct Partition {
     itself: Weak<Partition>,
     writer: Mutex<Writer>,
     /// Held by the one that syncs.
-    syncing: Mutex<()>,
+    syncing: Mutex<LastSync>,
     /// Held by the one that moves the start.
     starting: Mutex<()>,
     segments: RwLock<Vec<Arc<Segment>>>,
     start: AtomicI64,
     end: AtomicI64,
+    /// Batches ever appended since the partition was opened.
+    batches: AtomicU64,
     durable: watch::Sender<Durability>,
     waiters: Waiters,
     latch: OnceLock<Arc<str>>,
@@ -217,6 +219,7 @@ impl Partition {
         writer.active.append(batch, &header).map_err(|failure| self.failed(failure))?;
         writer.producers.note(&header);
         writer.unkept_bytes += header.size as u64;
+        self.batches.fetch_add(1, Ordering::Relaxed);
         self.end.store(appended.next_offset.0, Ordering::Release);
         drop(writer);
         self.waiters.wake();

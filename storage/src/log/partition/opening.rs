@@ -1,6 +1,6 @@
 //! Opening a partition, whatever happened to its files.
 
-use std::sync::atomic::{AtomicBool, AtomicI64};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
 use std::time::Instant;
 
@@ -105,6 +105,7 @@ impl Partition {
             segments: RwLock::new(segments),
             start: AtomicI64::new(start.0),
             end: AtomicI64::new(recovered.end.0),
+            batches: AtomicU64::new(0),
             durable: watch::Sender::new(Durability::Until(durable)),
             waiters: Waiters::default(),
             latch: OnceLock::new(),
