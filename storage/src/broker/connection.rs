@@ -9,6 +9,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
@@ -23,6 +24,10 @@ use super::transport::{Piece, Transport};
 const MAXIMUM_PENDING: usize = 64;
 /// Answers are sent together up to this size.
 const SEND_TOGETHER: usize = 64 << 10;
+
+/// How long who has closed its side may be owed answers: it holds no place here for as long as a group may take to gather
+/// or records to come.
+const FAREWELL: Duration = Duration::from_secs(5);
 
 enum Waiting {
     Ready(Answer),
@@ -77,8 +82,11 @@ pub(super) async fn serve(node: Arc<Node>, mut transport: Transport, client: Soc
         let takes = !leaving && !alone && pending.len() < MAXIMUM_PENDING;
         let permits = if permit.is_none() { node.permits_for(frames.arriving()) } else { 0 };
         let reads = takes && permits == 0;
-        // Who has closed its side gets what it is owed, but holds no place here for as long as a group may take to gather.
-        let patience = if leaving || frames.is_within_frame() { node.options.patience } else { node.options.idle };
+        let patience = match (leaving, frames.is_within_frame()) {
+            (true, _) => node.options.patience.min(FAREWELL),
+            (false, true) => node.options.patience,
+            (false, false) => node.options.idle,
+        };
         if reads && frames.is_within_frame() {
             transport.acknowledge();
         }

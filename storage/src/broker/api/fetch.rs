@@ -78,10 +78,14 @@ fn handle(node: &Arc<Node>, mut request: Request) -> Result<Response<Body>, Prot
         return Ok(Response::Ready(encode(version, Some(ResponseError::FetchSessionIdNotFound), Vec::new())));
     }
     let node = Arc::clone(node);
-    Ok(Response::Later(Box::pin(async move { Ok(answer(&node, &message, version).await) })))
+    // It counts from now, though those before it may be held as well. A client that wants to wait for longer than this
+    // broker keeps silent connections is told earlier that there is nothing.
+    let patience = Duration::from_millis(u64::try_from(message.max_wait_ms).unwrap_or_default());
+    let deadline = Instant::now() + patience.min(node.options.patience);
+    Ok(Response::Later(Box::pin(async move { Ok(answer(&node, &message, version, deadline).await) })))
 }
 
-async fn answer(node: &Node, message: &FetchRequest, version: i16) -> Body {
+async fn answer(node: &Node, message: &FetchRequest, version: i16, deadline: Instant) -> Body {
     let mut failed = false;
     let mut wanted = Vec::with_capacity(message.topics.len());
     for topic in &message.topics {
@@ -102,7 +106,7 @@ async fn answer(node: &Node, message: &FetchRequest, version: i16) -> Body {
         wanted.push(partitions);
     }
     if !failed {
-        wait(node, message, &wanted).await;
+        wait(node, message, &wanted, deadline).await;
     }
     let mut budget = usize::try_from(message.max_bytes).unwrap_or_default().min(node.options.max_fetch_bytes);
     let mut empty = true;
@@ -127,7 +131,7 @@ async fn answer(node: &Node, message: &FetchRequest, version: i16) -> Body {
 }
 
 /// Waits until enough bytes are there, the client's patience ends, a topic goes away or the broker shuts down.
-async fn wait(node: &Node, message: &FetchRequest, wanted: &[Vec<Wanted<'_>>]) {
+async fn wait(node: &Node, message: &FetchRequest, wanted: &[Vec<Wanted<'_>>], deadline: Instant) {
     let partitions =
         || wanted.iter().flatten().filter_map(|wanted| Some((wanted.partition.as_ref()?, wanted.bytes_before)));
     let enough = u64::try_from(message.min_bytes).unwrap_or_default();
@@ -139,8 +143,7 @@ async fn wait(node: &Node, message: &FetchRequest, wanted: &[Vec<Wanted<'_>>]) {
     if message.max_wait_ms <= 0 || is_enough() {
         return;
     }
-    let patience = Duration::from_millis(u64::try_from(message.max_wait_ms).unwrap_or_default());
-    let deadline = tokio::time::sleep_until(Instant::now() + patience);
+    let deadline = tokio::time::sleep_until(deadline);
     let mut closing = node.closing.clone();
     let appended = Arc::new(Notify::new());
     let _subscriptions: Vec<_> = partitions().map(|(partition, _)| partition.subscribe(&appended)).collect();
