@@ -13,7 +13,7 @@ import pytest
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-import kafka
+import servers
 from cartlog import BINARY, Store, cartlog, environment
 
 MECHANISMS = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
@@ -58,7 +58,7 @@ def tls(certificates):
 @pytest.fixture
 def secured(tmp_path, users, tls):
     """The address of a broker with users and TLS."""
-    with kafka.cartlog_broker(tmp_path / "broker", "--users", users, *tls) as address:
+    with servers.cartlog_broker(tmp_path / "broker", "--users", users, *tls) as address:
         yield address
 
 
@@ -117,21 +117,21 @@ def test_a_wrong_password_user_or_nothing_at_all_is_refused(mechanism, secured, 
 
 
 def test_login_without_encryption_on_loopback(tmp_path, users):
-    with kafka.cartlog_broker(tmp_path / "broker", "--users", users) as address:
+    with servers.cartlog_broker(tmp_path / "broker", "--users", users) as address:
         for mechanism in MECHANISMS:
             roundtrip(login(address, mechanism), f"plain-{mechanism}")
         assert is_refused({"bootstrap.servers": address})
 
 
 def test_encryption_without_login(tmp_path, tls, certificates):
-    with kafka.cartlog_broker(tmp_path / "broker", *tls) as address:
+    with servers.cartlog_broker(tmp_path / "broker", *tls) as address:
         settings = {"bootstrap.servers": address, "security.protocol": "SSL"}
         roundtrip(settings | {"ssl.ca.location": str(certificates / "ca.pem")})
         assert is_refused(settings | {"ssl.ca.location": str(certificates / "other.pem")}, "certificate")
 
 
 def test_client_certificates(tmp_path, tls, certificates):
-    with kafka.cartlog_broker(tmp_path / "broker", *tls, "--tls-client-ca", certificates / "ca.pem") as address:
+    with servers.cartlog_broker(tmp_path / "broker", *tls, "--tls-client-ca", certificates / "ca.pem") as address:
         settings = {"bootstrap.servers": address, "security.protocol": "SSL",
                     "ssl.ca.location": str(certificates / "ca.pem")}
         shown = {"ssl.certificate.location": str(certificates / "client.pem"),
@@ -154,7 +154,7 @@ def test_silent_and_large_strangers_cost_only_their_own_connection(secured, user
     host, port = secured.split(":")
     silent = [socket.create_connection((host, int(port)), 20) for _ in range(20)]
     assert not is_refused(login(secured, ca=certificates))
-    with kafka.cartlog_broker(tmp_path / "plain", "--users", users) as address:
+    with servers.cartlog_broker(tmp_path / "plain", "--users", users) as address:
         host, port = address.split(":")
         with socket.create_connection((host, int(port)), 5) as large:
             large.sendall((65 << 10).to_bytes(4, "big"))
@@ -186,7 +186,7 @@ def jaas(mechanism, user=USER, password=PASSWORD):
 def test_java_tools(mechanism, secured, certificates, tmp_path):
     properties = tmp_path / "client.properties"
     properties.write_text(
-        f"enable.idempotence=false\nsecurity.protocol=SASL_SSL\nsasl.mechanism={mechanism}\nsasl.jaas.config={jaas(mechanism)}\n"
+        f"security.protocol=SASL_SSL\nsasl.mechanism={mechanism}\nsasl.jaas.config={jaas(mechanism)}\n"
         f"ssl.truststore.type=PEM\nssl.truststore.location={certificates / 'ca.pem'}\n"
     )
     topic = f"java-{mechanism}"
@@ -263,12 +263,12 @@ def test_the_users_file_is_private_and_holds_no_password(users, tmp_path):
 def secured_kafka(certificates, tmp_path_factory):
     """Apache Kafka with a listener that asks for a login over TLS."""
     folder = tmp_path_factory.mktemp("secured-kafka")
-    port, controller = kafka.free_ports(2)
+    port, controller = servers.free_ports(2)
     store = folder / "server.pem"
     pkcs8 = folder / "server.key"
     openssl("pkcs8", "-topk8", "-nocrypt", "-in", certificates / "server.key", "-out", pkcs8, cwd=folder)
     store.write_text(pkcs8.read_text() + (certificates / "server.pem").read_text())
-    text = kafka.PROPERTIES.format(port=port, controller=controller, folder=folder)
+    text = servers.PROPERTIES.format(port=port, controller=controller, folder=folder)
     text = text.replace("PLAINTEXT://127.0.0.1:", "SECURE://127.0.0.1:").replace(
         "inter.broker.listener.name=PLAINTEXT", "inter.broker.listener.name=SECURE").replace(
         "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT", "CONTROLLER:PLAINTEXT,SECURE:SASL_SSL")
@@ -291,7 +291,7 @@ def secured_kafka(certificates, tmp_path_factory):
         server = subprocess.Popen([*java, "kafka.Kafka", properties], stdout=log, stderr=log, cwd=folder)
         try:
             address = f"127.0.0.1:{port}"
-            kafka.wait_for(lambda: not is_refused(login(address, ca=certificates)), server, folder / "server.log")
+            servers.wait_for(lambda: not is_refused(login(address, ca=certificates)), server, folder / "server.log")
             yield address
         finally:
             server.send_signal(signal.SIGTERM)
