@@ -334,7 +334,12 @@ pub(crate) struct Export {
 An address that other machines can reach needs users (`cartlog users add`, or CARTLOG_USERS=name=password,…) or
 client certificates, and TLS; or --insecure.
 
-A produce request with acks=all is answered once its batches are on disk; acks=1 once they are in the page cache.")]
+Durability: a produce request with acks=all is answered once its batches are on disk (one fsync serves all who wait); it
+survives a power loss. One with acks=1 is answered once they are in the page cache: that survives the death of the
+process, and the disk follows within --flush-interval. With acks=0 nothing is promised.
+
+Settings of the log hold for topics that don't set their own (cartlog topics alter NAME --config retention.ms=…), and can
+stand in the table [log] of cartlog.toml.")]
 pub(crate) struct Broker {
     /// Address to listen on
     #[arg(
@@ -369,6 +374,27 @@ pub(crate) struct Broker {
     /// Listen beyond loopback without credentials and encryption
     #[arg(long)]
     pub(crate) insecure: bool,
+    /// Settings of the log.
+    #[command(flatten)]
+    pub(crate) log: LogSettings,
+}
+
+/// Settings of the log that a broker serves, for topics that don't set their own.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Log")]
+pub(crate) struct LogSettings {
+    /// How long records are kept: 90m, 12h, 7d or forever [default: forever]
+    #[arg(long, value_name = "TIME", env = "CARTLOG_RETENTION", hide_env_values = true)]
+    pub(crate) retention: Option<String>,
+    /// How much of each partition is kept: 500MB, 20GB or all [default: all]
+    #[arg(long, value_name = "SIZE", env = "CARTLOG_RETENTION_BYTES", hide_env_values = true)]
+    pub(crate) retention_bytes: Option<String>,
+    /// Size at which a log file is closed and another begun; only closed files can be removed [default: 1GiB]
+    #[arg(long, value_name = "SIZE", env = "CARTLOG_SEGMENT_BYTES", hide_env_values = true)]
+    pub(crate) segment_bytes: Option<String>,
+    /// How long a record may wait for the disk that no acks=all has asked for [default: 5s]
+    #[arg(long, value_name = "TIME", env = "CARTLOG_FLUSH_INTERVAL", hide_env_values = true)]
+    pub(crate) flush_interval: Option<String>,
 }
 
 /// `cartlog topics`
@@ -488,7 +514,11 @@ pub(crate) struct Inspect {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   cartlog verify                                exit code 1 if anything is damaged
-  cartlog verify --json")]
+  cartlog verify --json
+
+Of the log, each batch's header and checksum is compared, offsets must follow each other, and indexes must fit; each
+fault is told with its file, position and offset. Nothing is changed. A log that is served can't be checked: stop the
+broker first.")]
 pub(crate) struct Verify {}
 
 /// `cartlog rejects`

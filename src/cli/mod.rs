@@ -7,6 +7,7 @@ mod arguments;
 mod commands;
 mod filters;
 mod interrupt;
+mod log_settings;
 mod progress;
 mod security;
 mod settings;

@@ -8,10 +8,12 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use cartlog_storage::log::LogOptions;
 use serde::Deserialize;
 
 use super::Usage;
-use super::arguments::{Common, Load, RejectOptions};
+use super::arguments::{Common, Load, LogSettings, RejectOptions};
+use super::log_settings::{LogFile, log_options};
 use super::security::{SecurityFile, client_options};
 use super::summary::Summary;
 use crate::kafka::{ClientOptions, Compression};
@@ -31,6 +33,9 @@ struct File {
     /// How connections to brokers are secured.
     #[serde(default)]
     security: SecurityFile,
+    /// Settings of the log that a broker serves.
+    #[serde(default)]
+    log: LogFile,
     store: Option<PathBuf>,
     brokers: Option<Brokers>,
     topic: Option<String>,
@@ -166,6 +171,14 @@ impl Settings {
             None => Compression::default(),
         };
         Ok(LogPlan { partitions, compression, ..self.log() })
+    }
+
+    /// The options of the log that a broker serves.
+    ///
+    /// # Errors
+    /// When a value isn't understood or is out of range.
+    pub(crate) fn log_options(&self, typed: &LogSettings) -> Result<LogOptions> {
+        log_options(typed, &self.file.log)
     }
 
     /// How many rejected rows a load bears.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use cartlog_storage::broker::{Broker, BrokerOptions};
 use cartlog_storage::io::OsDirectory;
-use cartlog_storage::log::{Log, LogOptions};
+use cartlog_storage::log::Log;
 use cartlog_storage::security::{ServerTls, Users, UsersFile};
 use serde_json::json;
 
@@ -29,7 +29,7 @@ pub(super) fn execute(options: &arguments::Broker, settings: &Settings) -> Resul
     }
     let folder = log_directory(&settings.store);
     let directory = OsDirectory::open(&folder).with_context(|| format!("can't open {}", folder.display()))?;
-    let log = Arc::new(Log::open(Arc::new(directory), LogOptions::default())?);
+    let log = Arc::new(Log::open(Arc::new(directory), settings.log_options(&options.log)?)?);
     let interrupt = interrupt::listen()?;
     let runtime = kafka::runtime(settings.threads)?;
     let topics = log.topics().len();

@@ -1,58 +1,134 @@
-//! `cartlog verify`: every checksum of the store.
+//! `cartlog verify`: every checksum of the store and its log.
 
+use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Result, bail};
-use cartlog_storage::store::{StoreError, verify};
-use serde_json::json;
+use anyhow::{Context, Result, bail};
+use cartlog_storage::io::{Directory, OsDirectory};
+use cartlog_storage::log::{self, LogReport};
+use cartlog_storage::store::{self, StoreError, VerifyReport};
+use serde_json::{Value, json};
 
 use super::{no_store, open_store};
 use crate::cli::arguments::Verify;
 use crate::cli::settings::Settings;
 use crate::cli::text;
+use crate::pipeline::{log_directory, store_directory};
 
 pub(super) fn execute(_options: &Verify, settings: &Settings) -> Result<()> {
     let start = Instant::now();
-    let report = match verify(&open_store(settings)?) {
-        Err(StoreError::NoStore) => return Err(no_store(settings)),
-        checked => checked?,
-    };
+    let log = check_log(settings)?;
+    let store = check_store(settings, log.is_some())?;
     if settings.json {
-        let damage: Vec<_> = report
-            .damage
-            .iter()
-            .map(|damage| {
-                let rows = damage.rows.as_ref().map(|rows| json!([rows.start, rows.end]));
-                json!({ "file": damage.file, "offset": damage.offset, "length": damage.length, "rows": rows,
-                    "what": damage.what })
-            })
-            .collect();
-        println!("{}", json!({ "files": report.files, "bytes": report.bytes, "rows": report.rows, "damage": damage }));
+        println!("{}", json(store.as_ref(), log.as_ref()));
     } else {
-        for damage in &report.damage {
-            print!("{} at byte {}: {}", damage.file, damage.offset, damage.what);
-            match &damage.rows {
-                Some(rows) => println!(" (rows {} to {})", text::count(rows.start), text::count(rows.end)),
-                None => println!(),
-            }
-        }
+        store.iter().for_each(print_damage);
+        log.iter().for_each(print_faults);
         if !settings.quiet {
-            println!(
-                "Checked {} in {} ({}, {}): {}",
-                text::counted(report.rows, "row"),
-                text::counted(report.files, "file"),
-                text::bytes(report.bytes),
-                text::duration(start.elapsed()),
-                if report.is_sound() { "all sound" } else { "damaged" }
-            );
+            for line in store.iter().map(store_summary).chain(log.iter().map(log_summary)) {
+                println!("{line}");
+            }
+            println!("Checked in {}.", text::duration(start.elapsed()));
         }
     }
-    if !report.is_sound() {
-        bail!(
-            "the store in {} is damaged in {}",
-            settings.store.display(),
-            text::counted(report.damage.len() as u64, "place")
-        );
+    let damage = store.map_or(0, |report| report.damage.len()) + log.map_or(0, |report| report.faults.len());
+    if damage > 0 {
+        bail!("what is in {} is damaged in {}", settings.store.display(), text::counted(damage as u64, "place"));
     }
     Ok(())
+}
+
+/// The check of the log; `None` if there is none.
+fn check_log(settings: &Settings) -> Result<Option<LogReport>> {
+    let folder = log_directory(&settings.store);
+    if !folder.try_exists().with_context(|| format!("can't look at {}", folder.display()))? {
+        return Ok(None);
+    }
+    let directory = OsDirectory::open(&folder).with_context(|| format!("can't open {}", folder.display()))?;
+    let directory: Arc<dyn Directory> = Arc::new(directory);
+    let report = log::verify(&directory).with_context(|| format!("can't check the log in {}", folder.display()))?;
+    Ok((report.files > 0).then_some(report))
+}
+
+/// The check of the store; `None` if there is none, which is right where there is a log.
+fn check_store(settings: &Settings, has_log: bool) -> Result<Option<VerifyReport>> {
+    let is_there = store_directory(&settings.store).try_exists().unwrap_or(true);
+    if has_log && !is_there {
+        return Ok(None);
+    }
+    match store::verify(&open_store(settings)?) {
+        Err(StoreError::NoStore) if has_log => Ok(None),
+        Err(StoreError::NoStore) => Err(no_store(settings)),
+        checked => Ok(Some(checked?)),
+    }
+}
+
+fn json(store: Option<&VerifyReport>, log: Option<&LogReport>) -> Value {
+    let mut object = store.map_or_else(
+        || json!({}),
+        |report| {
+            let damage = report.damage.iter().map(|damage| {
+                let rows = damage.rows.as_ref().map(|rows| json!([rows.start, rows.end]));
+                json!({ "file": damage.file, "offset": damage.offset, "length": damage.length, "rows": rows,
+                "what": damage.what })
+            });
+            let damage: Vec<_> = damage.collect();
+            json!({ "files": report.files, "bytes": report.bytes, "rows": report.rows, "damage": damage })
+        },
+    );
+    object["log"] = log.map_or(Value::Null, |report| {
+        let faults = report.faults.iter().map(|fault| {
+            let offset = fault.offset.map(|offset| offset.0);
+            json!({ "file": fault.path, "position": fault.position, "offset": offset, "what": fault.what })
+        });
+        let faults: Vec<_> = faults.collect();
+        json!({ "partitions": report.partitions, "files": report.files, "bytes": report.bytes,
+            "batches": report.batches, "records": report.records, "faults": faults })
+    });
+    object
+}
+
+fn print_damage(report: &VerifyReport) {
+    for damage in &report.damage {
+        print!("store/{} at byte {}: {}", damage.file, damage.offset, damage.what);
+        match &damage.rows {
+            Some(rows) => println!(" (rows {} to {})", text::count(rows.start), text::count(rows.end)),
+            None => println!(),
+        }
+    }
+}
+
+fn print_faults(report: &LogReport) {
+    for fault in &report.faults {
+        print!("log/{} at byte {}: {}", fault.path, fault.position, fault.what);
+        match fault.offset {
+            Some(offset) => println!(" (offset {offset})"),
+            None => println!(),
+        }
+    }
+}
+
+fn store_summary(report: &VerifyReport) -> String {
+    format!(
+        "store: {} in {} ({}): {}",
+        text::counted(report.rows, "row"),
+        text::counted(report.files, "file"),
+        text::bytes(report.bytes),
+        verdict(report.is_sound())
+    )
+}
+
+fn log_summary(report: &LogReport) -> String {
+    format!(
+        "log:   {} in {} and {} ({}): {}",
+        text::counted(report.records, "record"),
+        text::counted(report.partitions, "partition"),
+        text::counted(report.files, "file"),
+        text::bytes(report.bytes),
+        verdict(report.is_sound())
+    )
+}
+
+fn verdict(is_sound: bool) -> &'static str {
+    if is_sound { "all sound" } else { "damaged" }
 }

@@ -222,6 +222,9 @@ fn take_client_id(frame: &mut Bytes) -> Result<Box<str>, ProtocolError> {
 mod tests {
     use std::task::{Context, Poll, Waker};
 
+    use kafka_protocol::messages::describe_log_dirs_request::DescribableLogDirTopic;
+    use kafka_protocol::messages::{DescribeLogDirsRequest, DescribeLogDirsResponse, TopicName};
+    use kafka_protocol::protocol::StrBytes;
     use proptest::prelude::*;
     use tempfile::TempDir;
     use tokio::sync::watch;
@@ -309,6 +312,44 @@ mod tests {
         assert_eq!(bytes[4..6], 35_i16.to_be_bytes());
         assert_eq!(bytes[6..10], i32::try_from(REGISTRY.len()).unwrap().to_be_bytes());
         assert_eq!(bytes.len(), 10 + 6 * REGISTRY.len(), "version 0 ends after the array");
+    }
+
+    #[tokio::test]
+    async fn the_bytes_of_partitions_are_told_in_every_version() {
+        let (_folder, node) = node();
+        node.log.create_topic("other", 3, TopicConfig::default()).unwrap();
+        let topic = node.log.topic("t").unwrap();
+        topic.partitions()[0].append(&batch(2, 5, b"value")).unwrap();
+        let bytes = i64::try_from(topic.partitions()[0].bytes()).unwrap();
+        assert!(bytes > 0);
+        let named = |name: &'static str, partitions: Vec<i32>| {
+            let topic = DescribableLogDirTopic::default().with_partitions(partitions);
+            topic.with_topic(TopicName(StrBytes::from_static_str(name)))
+        };
+        for version in 1..=4 {
+            for (topics, expected) in [
+                (None, vec![("other", 0, 0), ("other", 1, 0), ("other", 2, 0), ("t", 0, bytes)]),
+                (Some(vec![]), vec![]),
+                (
+                    Some(vec![named("t", vec![0, 7, -1]), named("absent", vec![0]), named("other", vec![2, 1, 2])]),
+                    vec![("other", 1, 0), ("other", 2, 0), ("t", 0, bytes)],
+                ),
+            ] {
+                let mut body = Vec::new();
+                DescribeLogDirsRequest::default().with_topics(topics).encode(&mut body, version).unwrap();
+                let answer = exchange(&node, frame(35, version, version >= 2, &body)).await.unwrap().unwrap();
+                let mut answer = Bytes::from(answer).split_off(4 + usize::from(version >= 2));
+                let answer = DescribeLogDirsResponse::decode(&mut answer, version).unwrap();
+                assert_eq!((answer.error_code, answer.results.len()), (0, 1));
+                let told = answer.results[0].topics.iter().flat_map(|topic| {
+                    topic
+                        .partitions
+                        .iter()
+                        .map(|partition| (topic.name.as_str(), partition.partition_index, partition.partition_size))
+                });
+                assert_eq!(told.collect::<Vec<_>>(), expected, "version {version}");
+            }
+        }
     }
 
     fn put_length(body: &mut Vec<u8>, flexible: bool, length: usize) {

@@ -46,12 +46,20 @@ pub(super) struct TopicEntry {
 }
 
 impl Catalogue {
+    /// Whether the file is there: whether the folder holds a log.
+    ///
+    /// # Errors
+    /// [`LogError::Io`].
+    pub(super) fn is_in(directory: &dyn Directory) -> Result<bool, LogError> {
+        directory.exists(PATH).at("look for", PATH)
+    }
+
     /// Reads the file; a log without one is new.
     ///
     /// # Errors
     /// [`LogError::Io`] or [`LogError::Corrupt`].
     pub(super) fn read(directory: &dyn Directory) -> Result<Self, LogError> {
-        if directory.exists(PATH).at("look for", PATH)? {
+        if Self::is_in(directory)? {
             return Self::decode(&directory.map(PATH).at("read", PATH)?);
         }
         Ok(Self { cluster_id: TopicId::random(), topics: Vec::new(), deleting: Vec::new() })

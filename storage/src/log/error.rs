@@ -121,6 +121,14 @@ impl LogError {
     pub(super) fn io(action: &'static str, path: impl Into<String>, source: io::Error) -> Self {
         Self::Io { action, path: path.into(), source: Arc::new(source) }
     }
+
+    /// Makes the error of a lock that can't be had.
+    pub(super) fn of_lock(path: &str, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::WouldBlock => Self::InUse,
+            _ => Self::io("lock", path, source),
+        }
+    }
 }
 
 /// Gives an [`io::Error`] its place.

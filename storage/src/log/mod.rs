@@ -49,6 +49,7 @@ mod segment;
 mod settings;
 mod slice;
 mod topic;
+mod verify;
 mod writer;
 
 #[cfg(test)]
@@ -62,3 +63,4 @@ pub use root::Log;
 pub use settings::{SETTINGS, Setting, SettingKind, SettingValue, TopicConfig};
 pub use slice::LogSlice;
 pub use topic::{Topic, TopicId};
+pub use verify::{LogFault, LogReport, verify};

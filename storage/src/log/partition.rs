@@ -37,7 +37,7 @@ use super::writer::ActiveSegment;
 use crate::io::{Directory, WriteFile};
 
 /// The epoch stamped on every batch: a single node never changes its leader.
-const LEADER_EPOCH: i32 = 0;
+pub(super) const LEADER_EPOCH: i32 = 0;
 
 /// One partition of a topic.
 #[derive(Debug)]

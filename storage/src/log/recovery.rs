@@ -113,7 +113,7 @@ pub(super) fn remove_segment(directory: &dyn Directory, folder: &str, base: Offs
 }
 
 /// The base offsets of the `.log` files in a folder, ascending.
-fn list_bases(directory: &dyn Directory, folder: &str) -> Result<Vec<Offset>, LogError> {
+pub(super) fn list_bases(directory: &dyn Directory, folder: &str) -> Result<Vec<Offset>, LogError> {
     let names = directory.list(folder).at("list", folder)?;
     let digits = names.iter().filter_map(|name| name.strip_suffix(".log"));
     let mut bases: Vec<Offset> =

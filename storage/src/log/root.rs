@@ -1,7 +1,6 @@
 //! The log as a whole: opening, finding topics, closing.
 
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use super::catalogue::{Catalogue, TopicEntry};
@@ -16,7 +15,8 @@ use super::settings::PartitionLimits;
 use super::topic::{Topic, TopicId};
 use crate::io::{Directory, LockGuard};
 
-const LOCK_PATH: &str = ".lock";
+/// The file whose lock is the right to the folder.
+pub(super) const LOCK_PATH: &str = ".lock";
 
 /// Topics by name.
 pub(super) type Topics = BTreeMap<Arc<str>, Arc<Topic>>;
@@ -42,10 +42,7 @@ impl Log {
     /// [`LogError::InUse`] if another holder has it, [`LogError::Corrupt`] or [`LogError::Io`] if what all partitions
     /// need can't be read.
     pub fn open(directory: Arc<dyn Directory>, options: LogOptions) -> Result<Self, LogError> {
-        let lock = directory.lock(LOCK_PATH).map_err(|error| match error.kind() {
-            ErrorKind::WouldBlock => LogError::InUse,
-            _ => LogError::io("lock", LOCK_PATH, error),
-        })?;
+        let lock = directory.lock(LOCK_PATH).map_err(|error| LogError::of_lock(LOCK_PATH, error))?;
         let services = Services {
             recovery_points: Arc::new(Checkpoint::of_recovery_points(Arc::clone(&directory))),
             log_starts: Arc::new(Checkpoint::of_log_starts(Arc::clone(&directory))?),

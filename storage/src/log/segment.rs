@@ -453,6 +453,19 @@ impl<'a> Scanner<'a> {
         Ok(Step::Batch(Location { position, header }))
     }
 
+    /// Goes on behind a batch whose checksum is wrong, if another follows where it says that it ends, or nothing.
+    pub(super) fn skip(&mut self) -> io::Result<bool> {
+        let Ok(header) = BatchHeader::decode(self.at(self.position, HEADER_LENGTH)?) else {
+            return Ok(false);
+        };
+        let next = self.position + header.size as u64;
+        let follows = next == self.end || BatchHeader::decode(self.at(next, HEADER_LENGTH)?).is_ok();
+        if follows {
+            self.position = next;
+        }
+        Ok(follows)
+    }
+
     /// The bytes from `at` on that are in memory: at least `wanted`, unless the end comes before.
     fn at(&mut self, at: u64, wanted: usize) -> io::Result<&[u8]> {
         let held = self.chunk_at..self.chunk_at + self.chunk.len() as u64;

@@ -10,6 +10,7 @@ mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
 mod describe_groups;
+mod describe_log_dirs;
 mod fetch;
 mod find_coordinator;
 mod heartbeat;
@@ -58,6 +59,7 @@ pub(super) static REGISTRY: &[&Api] = &[
     &delete_records::API,
     &offset_for_leader_epoch::API,
     &describe_configs::API,
+    &describe_log_dirs::API,
     &alter_configs::API,
     &create_partitions::API,
     &incremental_alter_configs::API,
