@@ -11,7 +11,7 @@ use super::error::ProtocolError;
 
 const SIZE_LENGTH: usize = 4;
 /// Room for reading small requests.
-const SMALL_READ: usize = 16 << 10;
+const SMALL_READ: usize = 64 << 10;
 /// The most room made for a frame ahead of its bytes; untouched pages of it cost nothing.
 const LARGE_READ: usize = 1 << 20;
 
