@@ -310,7 +310,7 @@ pub(crate) struct Export {
     #[arg(long, value_name = "csv|orc|parquet|arrow")]
     pub(crate) format: Option<String>,
     /// File, or folder with --partition-by [default: standard output]
-    #[arg(long, short, visible_alias = "to", value_name = "PATH")]
+    #[arg(long, short, value_name = "PATH")]
     pub(crate) out: Option<PathBuf>,
     /// Split into one folder a day
     #[arg(long, value_name = "day", value_parser = ["day"])]
@@ -537,4 +537,16 @@ pub(crate) struct Rejects {
     /// At most so many
     #[arg(long, value_name = "N")]
     pub(crate) limit: Option<usize>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn no_two_options_of_a_command_share_a_name() {
+        Arguments::command().debug_assert();
+    }
 }

@@ -109,7 +109,9 @@ impl Challenge {
         if binding.and_then(|binding| STANDARD.decode(binding).ok()).as_deref() != Some(self.header.as_bytes()) {
             return Err(malformed("the header in the final SCRAM message is another one"));
         }
-        if nonce != Some(&self.nonce) {
+        // RFC 5802 wants it repeated as it is. librdkafka before 2.1 put the client's part before it once more; like Kafka,
+        // this is taken, since it contains what was asked for.
+        if !nonce.is_some_and(|nonce| nonce.ends_with(&self.nonce)) {
             return Err(malformed("the nonce in the final SCRAM message is another one"));
         }
         let hash = self.verifier.hash;
