@@ -1,7 +1,7 @@
 """`kill -9` of the broker under load: what was acknowledged is there after the restart, in order, without a gap.
 
 Plain and idempotent producers (librdkafka, acks=all) write numbered records to several partitions while the broker is killed
-at random moments and started again on the same store and port. A reader follows meanwhile. The seed is printed, and
+at random moments and started again on the same store and port, and a member of a group reads them meanwhile. The seed is printed, and
 CARTLOG_SEED repeats it; CARTLOG_BROKER_KILLS is the number of rounds.
 """
 
@@ -19,11 +19,10 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from cartlog import BINARY, environment
 from conftest import BROKER_KILLS
-from servers import free_ports, offers, wait_for_port
+from servers import free_ports, wait_for_port
 from test_clients import create
 
 PARTITIONS = 3
-INIT_PRODUCER_ID, OFFSET_COMMIT = 22, 8
 
 
 class Broker:
@@ -55,7 +54,7 @@ class Load(threading.Thread):
     """A producer of numbered records that notes what was acknowledged: (partition, offset) by number."""
 
     def __init__(self, address, topic, idempotent, seed):
-        super().__init__()
+        super().__init__(daemon=True)
         self.topic, self.random, self.stopping = topic, random.Random(seed), threading.Event()
         self.sent, self.acknowledged, self.failed = 0, {}, []
         self.producer = Producer({
@@ -85,12 +84,58 @@ class Load(threading.Thread):
                 self.producer.produce(self.topic, value, partition=number % PARTITIONS, on_delivery=self.note(number))
             self.producer.poll(0.003)
 
+    def wait_for_more(self, seconds=60):
+        """Waits until the broker has acknowledged something new."""
+        before, end = len(self.acknowledged), time.monotonic() + seconds
+        while len(self.acknowledged) == before:
+            assert not self.failed, self.failed[:3]
+            assert time.monotonic() < end, f"nothing was acknowledged within {seconds} s"
+            time.sleep(0.01)
+
     def finish(self):
         self.stopping.set()
         self.join()
         assert self.producer.flush(60) == 0
         assert not self.failed, self.failed[:3]
         assert len(self.acknowledged) == self.sent > 0
+
+
+class Follower(threading.Thread):
+    """A member of a group that reads and commits through all kills, and notes the number at each place."""
+
+    def __init__(self, address, topic):
+        super().__init__(daemon=True)
+        self.stopping, self.seen, self.changed = threading.Event(), {}, []
+        self.reader = Consumer({
+            "bootstrap.servers": address, "group.id": "reader", "auto.offset.reset": "earliest",
+            "auto.commit.interval.ms": 100, "session.timeout.ms": 6000, "heartbeat.interval.ms": 500,
+            "reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 50, "log_level": 0,
+        })
+        self.reader.subscribe([topic])
+
+    def run(self):
+        while not self.stopping.is_set():
+            for message in self.reader.consume(1_000, timeout=0.05):
+                # A lost connection is said here too; the client tries again by itself.
+                if message.error():
+                    continue
+                place, number = (message.partition(), message.offset()), int(message.value().split(b" ", 1)[0])
+                if self.seen.setdefault(place, number) != number:
+                    self.changed.append((place, self.seen[place], number))
+
+    def finish(self, got, seconds=60):
+        """Everything reaches the group, and whatever it was ever given is still what stands there."""
+        there = {(partition, offset): number for partition, records in enumerate(got) for offset, number in records}
+        end = time.monotonic() + seconds
+        while len(self.seen) < len(there) and time.monotonic() < end:
+            time.sleep(0.05)
+        self.stopping.set()
+        self.join()
+        self.reader.close()
+        assert not self.changed, f"(place, first read, read again): {self.changed[:3]}"
+        vanished = [(place, number) for place, number in self.seen.items() if there.get(place) != number]
+        assert not vanished, f"read by the group, then gone: {vanished[:3]}"
+        assert len(self.seen) == len(there), f"the group was given {len(self.seen)} of {len(there)} records"
 
 
 def read_all(address, topic):
@@ -128,20 +173,19 @@ def test_acknowledged_records_outlive_kills(kind, tmp_path):
     broker = Broker(tmp_path)
     with contextlib.ExitStack() as at_end:
         at_end.callback(lambda: broker.process.poll() is None and broker.process.kill())
-        if kind == "idempotent" and not offers(broker.address, INIT_PRODUCER_ID):
-            pytest.skip("this broker offers no producer ids")
-        has_groups = offers(broker.address, OFFSET_COMMIT)
         create(broker.address, "load", PARTITIONS)
         load = Load(broker.address, "load", kind == "idempotent", seed)
+        at_end.callback(load.stopping.set)
         load.start()
+        follower = Follower(broker.address, "load")
+        at_end.callback(follower.stopping.set)
+        follower.start()
         committed = 0
-        for round_number in range(BROKER_KILLS):
-            acknowledged = len(load.acknowledged)
-            time.sleep(numbers.uniform(0.2, 0.6))
-            if has_groups:
-                committed = commit_and_compare(broker.address, committed)
+        for _ in range(BROKER_KILLS):
+            load.wait_for_more()
+            time.sleep(numbers.uniform(0, 0.4))
+            committed = commit_and_compare(broker.address, committed)
             broker.kill()
-            assert len(load.acknowledged) > acknowledged, f"round {round_number} acknowledged nothing"
             broker.start()
         load.finish()
         # Once more without a load: a clean kill right after the last acknowledgement.
@@ -149,6 +193,7 @@ def test_acknowledged_records_outlive_kills(kind, tmp_path):
         broker.start()
         got = read_all(broker.address, "load")
         check(load, got)
+        follower.finish(got)
         copies = sum(map(len, got)) - load.sent
         print(f"{BROKER_KILLS} kills, {load.sent} records acknowledged, {copies} more than once")
         assert kind == "plain" or copies == 0, "an idempotent producer's records are there once"

@@ -15,8 +15,24 @@ const { ZstdCodec } = load('zstd-codec')
 CompressionCodecs[CompressionTypes.Snappy] = load('kafkajs-snappy')
 CompressionCodecs[CompressionTypes.LZ4] = () => ({
   compress: async (encoder) => independent(lz4.compress(encoder.buffer)),
-  decompress: async (buffer) => Buffer.from(lz4.decompress(buffer, 1 << 20)),
+  decompress: async (buffer) => blocks(buffer),
 })
+// lz4js looks for a block's checksum before the block, where the format has it behind: aiokafka writes such frames.
+// So this walks over the blocks itself.
+function blocks(frame) {
+  const [checksums, size] = [frame[4] & 0x10, frame[4] & 0x08]
+  const plain = Buffer.alloc(1 << 20)
+  let [at, length] = [size ? 15 : 7, 0]
+  for (;;) {
+    const word = frame.readUInt32LE(at)
+    const bytes = word & 0x7fffffff
+    at += 4
+    if (bytes === 0) return plain.subarray(0, length)
+    if (word >>> 31) length += frame.copy(plain, length, at, at + bytes)
+    else length = lz4.decompressBlock(frame, plain, at, bytes, length)
+    at += bytes + (checksums ? 4 : 0)
+  }
+}
 // Kafka takes frames of independent blocks alone, which a frame of one block is: it only has to say so.
 function independent(frame) {
   frame[4] |= 0x20
