@@ -115,7 +115,7 @@ pub(crate) enum Command {
     Export(Export),
     /// Serve the embedded log to Kafka clients
     Broker(Broker),
-    /// List, create, delete or describe topics of any broker
+    /// List, create, alter, delete or describe topics of any broker, and its consumer groups
     Topics(Topics),
     /// Add, remove or list the users that may log in to a broker
     Users(Users),
@@ -338,7 +338,7 @@ Durability: a produce request with acks=all is answered once its batches are on 
 survives a power loss. One with acks=1 is answered once they are in the page cache: that survives the death of the
 process, and the disk follows within --flush-interval. With acks=0 nothing is promised.
 
-Settings of the log hold for topics that don't set their own (cartlog topics alter NAME --config retention.ms=…), and can
+Settings of the log hold for topics that don't set their own (cartlog topics alter NAME --set retention.ms=…), and can
 stand in the table [log] of cartlog.toml.")]
 pub(crate) struct Broker {
     /// Address to listen on
@@ -400,9 +400,14 @@ pub(crate) struct LogSettings {
 /// `cartlog topics`
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  cartlog topics list
-  cartlog topics create clicks --partitions 8 --brokers kafka:9092
-  cartlog topics describe csv-event-data")]
+  cartlog topics list                           partitions, records and sizes
+  cartlog topics describe csv-event-data        offsets, sizes, leaders and replicas; settings that aren't the defaults
+  cartlog topics groups                         consumer groups with their state, members and lag
+  cartlog topics groups reports                 committed offset, end, lag and member of each partition
+  cartlog topics create clicks --partitions 8 --set retention.ms=604800000 --brokers kafka:9092
+  cartlog topics alter clicks --set retention.bytes=1000000000 --unset retention.ms
+
+Without --brokers it is the embedded log of --store; while `cartlog broker` serves that, name its address.")]
 pub(crate) struct Topics {
     /// What to do [default: list]
     #[command(subcommand)]
@@ -412,7 +417,7 @@ pub(crate) struct Topics {
 /// What to do with topics.
 #[derive(Debug, Subcommand)]
 pub(crate) enum TopicsAction {
-    /// List topics
+    /// List topics with their partitions, records and sizes
     List,
     /// Create a topic
     Create {
@@ -421,15 +426,34 @@ pub(crate) enum TopicsAction {
         /// Its partitions
         #[arg(long, value_name = "N", default_value_t = 4)]
         partitions: i32,
+        /// A setting, such as retention.ms=86400000; may be given several times
+        #[arg(long = "set", value_name = "NAME=VALUE")]
+        set: Vec<String>,
+    },
+    /// Change settings of a topic; those that aren't named stay
+    Alter {
+        /// Its name
+        name: String,
+        /// A setting, such as retention.ms=86400000; may be given several times
+        #[arg(long = "set", value_name = "NAME=VALUE")]
+        set: Vec<String>,
+        /// A setting that is to follow the broker's default again
+        #[arg(long, value_name = "NAME")]
+        unset: Vec<String>,
     },
     /// Delete a topic with all its records
     Delete {
         /// Its name
         name: String,
     },
-    /// Show partitions and their offsets
+    /// Show offsets, sizes, leaders and replicas of partitions, and settings that aren't the defaults
     Describe {
         /// Its name [default: the topic of --topic]
+        name: Option<String>,
+    },
+    /// List consumer groups, or show the offsets, lag and members of one
+    Groups {
+        /// The group [default: all, a line each]
         name: Option<String>,
     },
 }
@@ -503,7 +527,8 @@ pub(crate) struct Generate {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   cartlog inspect
-  cartlog inspect --segments                    every segment, column by column")]
+  cartlog inspect --segments                    every segment, column by column
+  cartlog inspect --brokers kafka:9092          with the topics and groups of a cluster instead of the embedded log")]
 pub(crate) struct Inspect {
     /// Show every segment with the bytes of its columns
     #[arg(long)]

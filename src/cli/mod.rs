@@ -4,6 +4,7 @@
 //! command, and [`main`] turns an error into a message and an exit code.
 
 mod arguments;
+mod columns;
 mod commands;
 mod filters;
 mod interrupt;

@@ -238,7 +238,7 @@ impl KafkaClient {
     }
 
     /// Waits until the topic is listed with at least so many partitions.
-    async fn settled(&self, name: &str, partitions: i32) -> Result<Topic, KafkaError> {
+    pub(super) async fn settled(&self, name: &str, partitions: i32) -> Result<Topic, KafkaError> {
         let start = Instant::now();
         loop {
             match self.topic(name).await {

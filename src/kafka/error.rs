@@ -114,6 +114,28 @@ pub enum KafkaError {
         reason: String,
     },
 
+    /// The broker says no.
+    #[error("{what} at {brokers} was refused: {reason}")]
+    Denied {
+        /// What was asked.
+        what: String,
+        /// The broker.
+        brokers: String,
+        /// Kafka's number of the error.
+        code: i16,
+        /// The broker's reason.
+        reason: String,
+    },
+
+    /// A consumer group that has to be there is not.
+    #[error("there is no consumer group `{group}` at {brokers}; `cartlog topics groups` shows those there are")]
+    UnknownGroup {
+        /// The group.
+        group: String,
+        /// The brokers asked.
+        brokers: String,
+    },
+
     /// The broker sent something that the protocol forbids.
     #[error("{what} at {brokers} was answered with nonsense: {reason}")]
     Protocol {

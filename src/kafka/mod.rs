@@ -4,9 +4,13 @@
 //! and reports errors without saying what to do, so every call here has a deadline ([`ClientOptions`]), a retry
 //! policy with backoff, and an error ([`KafkaError`]) that names the broker, topic, partition or offset it is about.
 //!
+//! What an operator sees (sizes, settings, groups and their lag) is asked for by a small client of its own, [`Admin`]:
+//! rskafka doesn't speak those parts of the protocol.
+//!
 //! A block of rows is one record: its value is the exact bytes of a range of a source, its headers ([`BlockHeaders`])
 //! say which. This module knows blocks and offsets; it knows no rows, no store and no command line.
 
+mod admin;
 mod advice;
 mod client;
 mod consumer;
@@ -19,6 +23,7 @@ mod producer;
 mod retry;
 mod tls;
 
+pub use admin::{Admin, GroupMember, GroupPartition, GroupReport, PartitionReport, TopicReport, TopicSetting};
 pub use client::{KafkaClient, PartitionOffsets, Topic, runtime};
 pub use consumer::{Consumer, Fetched, LogRecord};
 pub use embedded::EmbeddedLog;

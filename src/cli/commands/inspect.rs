@@ -1,26 +1,90 @@
-//! `cartlog inspect`: what a store holds.
+//! `cartlog inspect`: what a store and its log hold.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use cartlog_storage::store::{ColumnStatistics, ColumnView, Integers, LogPosition, Packed, Segment, Snapshot};
 use serde_json::{Value, json};
 
-use super::open_snapshot;
+use super::log::with_admin;
+use super::{open_snapshot, topics};
 use crate::cli::arguments::Inspect;
 use crate::cli::settings::Settings;
 use crate::cli::text;
 use crate::event::{EVENT_TIME, time};
+use crate::kafka::{GroupReport, TopicReport};
+use crate::pipeline::{log_directory, store_directory};
 
 pub(super) fn execute(options: &Inspect, settings: &Settings) -> Result<()> {
-    let snapshot = open_snapshot(settings)?;
+    let log = look_at_log(settings)?;
+    let has_store = store_directory(&settings.store).try_exists().unwrap_or(true);
+    // Where only a log is, there is nothing wrong with that.
+    let snapshot = if has_store || log.is_none() { Some(open_snapshot(settings)?) } else { None };
     if settings.json {
-        println!("{}", json(&snapshot, options.segments));
+        let mut object = snapshot.map_or_else(|| json!({}), |snapshot| json(&snapshot, options.segments));
+        object["log"] = log.map_or(Value::Null, |log| log.json());
+        println!("{object}");
     } else {
-        print!("{}", report(&snapshot, options.segments, settings));
+        let store = snapshot.map(|snapshot| report(&snapshot, options.segments, settings));
+        let parts: Vec<_> = store.into_iter().chain(log.map(|log| log.report())).collect();
+        print!("{}", parts.join("\n"));
     }
     Ok(())
+}
+
+/// What the log holds, or why that can't be told: the store is shown all the same.
+enum LogView {
+    Seen { name: String, topics: Vec<TopicReport>, groups: Vec<GroupReport> },
+    Hidden { name: String, reason: String },
+}
+
+/// Looks at the brokers that were named, or the embedded log if there is one.
+fn look_at_log(settings: &Settings) -> Result<Option<LogView>> {
+    let folder = log_directory(&settings.store);
+    let name = match &settings.brokers {
+        Some(brokers) => brokers.join(","),
+        None if folder.try_exists().with_context(|| format!("can't look at {}", folder.display()))? => {
+            folder.display().to_string()
+        }
+        None => return Ok(None),
+    };
+    let seen = with_admin(settings, async |admin| Ok((admin.topics().await?, admin.groups().await?)));
+    Ok(Some(match seen {
+        Ok((topics, groups)) => LogView::Seen { name, topics, groups },
+        Err(error) => LogView::Hidden { name, reason: format!("{error:#}") },
+    }))
+}
+
+impl LogView {
+    fn report(&self) -> String {
+        match self {
+            Self::Hidden { name, reason } => format!("{name}\n  not shown: {reason}\n"),
+            Self::Seen { name, topics, groups } => {
+                let mut out = format!("{name}\n");
+                match topics.is_empty() {
+                    true => out.push_str("  no topics\n"),
+                    false => out.push_str(&topics::list(topics, 2)),
+                }
+                if !groups.is_empty() {
+                    out.push('\n');
+                    out.push_str(&topics::list_groups(groups, 2));
+                }
+                out
+            }
+        }
+    }
+
+    fn json(&self) -> Value {
+        match self {
+            Self::Hidden { name, reason } => json!({ "name": name, "error": reason }),
+            Self::Seen { name, topics, groups } => json!({
+                "name": name,
+                "topics": topics.iter().map(topics::summary).collect::<Vec<_>>(),
+                "groups": groups.iter().map(topics::group_summary).collect::<Vec<_>>(),
+            }),
+        }
+    }
 }
 
 fn report(snapshot: &Snapshot, with_segments: bool, settings: &Settings) -> String {

@@ -7,6 +7,7 @@ mod generate;
 mod ingest;
 mod inspect;
 mod load;
+mod log;
 mod produce;
 mod rejects;
 mod run;

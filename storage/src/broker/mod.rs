@@ -24,7 +24,7 @@ mod options;
 mod resource;
 mod server;
 mod session;
-mod shape;
+pub mod shape;
 mod transport;
 
 pub use error::BrokerError;

@@ -1,17 +1,25 @@
-//! Checks the outline of a request before it is decoded.
+//! Checks the outline of a message before it is decoded.
 //!
-//! kafka-protocol's decoders reserve memory for as many array elements as the request announces. So every request is
-//! first walked along the outline of its message: each length must fit in what has arrived, and arrays and tagged
-//! fields are limited in number. What passes here decodes in memory proportional to the request.
+//! kafka-protocol's decoders reserve memory for as many array elements as the message announces. So every request, and on
+//! the client side every answer, is first walked along its outline: each length must fit in what has arrived, and arrays
+//! and tagged fields are limited in number. What passes here decodes in memory proportional to the message.
+//!
+//! ```
+//! use cartlog_storage::broker::shape::{Part, check, fixed, structs, text};
+//!
+//! const TOPICS: &[Part] = &[structs(&[text(), fixed(4)])];
+//! assert!(check(b"\0\0\0\x01\0\x01t\0\0\0\x07", TOPICS, 0, false).is_ok());
+//! assert!(check(b"\x7f\xff\xff\xff\0\x01t\0\0\0\x07", TOPICS, 0, false).is_err(), "two thousand million topics");
+//! ```
 
-/// The most array elements in one request, over all arrays.
+/// The most array elements in one message, over all arrays.
 const MAXIMUM_ELEMENTS: usize = 200_000;
-/// The most tagged fields in one request.
+/// The most tagged fields in one message.
 const MAXIMUM_TAGS: usize = 1000;
 
 /// One field of a message.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Part {
+pub struct Part {
     kind: Kind,
     since: i16,
     until: i16,
@@ -25,36 +33,49 @@ enum Kind {
     Values(usize),
     Texts,
     Structs(&'static [Part]),
+    Nested(&'static [Part]),
 }
 
 /// A field of fixed length.
-pub(super) const fn fixed(length: usize) -> Part {
+#[must_use]
+pub const fn fixed(length: usize) -> Part {
     Part::new(Kind::Fixed(length))
 }
 
 /// A string, nullable or not.
-pub(super) const fn text() -> Part {
+#[must_use]
+pub const fn text() -> Part {
     Part::new(Kind::Text)
 }
 
 /// Bytes or records, nullable or not.
-pub(super) const fn bytes() -> Part {
+#[must_use]
+pub const fn bytes() -> Part {
     Part::new(Kind::Bytes)
 }
 
 /// An array of values of a fixed length each.
-pub(super) const fn values(length: usize) -> Part {
+#[must_use]
+pub const fn values(length: usize) -> Part {
     Part::new(Kind::Values(length))
 }
 
 /// An array of strings.
-pub(super) const fn texts() -> Part {
+#[must_use]
+pub const fn texts() -> Part {
     Part::new(Kind::Texts)
 }
 
 /// An array of structures.
-pub(super) const fn structs(parts: &'static [Part]) -> Part {
+#[must_use]
+pub const fn structs(parts: &'static [Part]) -> Part {
     Part::new(Kind::Structs(parts))
+}
+
+/// A structure that is there once.
+#[must_use]
+pub const fn nested(parts: &'static [Part]) -> Part {
+    Part::new(Kind::Nested(parts))
 }
 
 impl Part {
@@ -63,13 +84,13 @@ impl Part {
     }
 
     /// The field exists from this version on.
-    pub(super) const fn since(mut self, version: i16) -> Self {
+    pub const fn since(mut self, version: i16) -> Self {
         self.since = version;
         self
     }
 
     /// The field exists up to this version.
-    pub(super) const fn until(mut self, version: i16) -> Self {
+    pub const fn until(mut self, version: i16) -> Self {
         self.until = version;
         self
     }
@@ -79,13 +100,16 @@ impl Part {
 ///
 /// # Errors
 /// Says what doesn't fit.
-pub(super) fn check(body: &[u8], parts: &[Part], version: i16, flexible: bool) -> Result<(), String> {
+pub fn check(body: &[u8], parts: &[Part], version: i16, flexible: bool) -> Result<(), String> {
     let mut walk = Walk { rest: body, version, flexible, elements: MAXIMUM_ELEMENTS, tags: MAXIMUM_TAGS };
     walk.structure(parts)
 }
 
-/// Skips the tagged fields of a flexible request header and returns what follows.
-pub(super) fn skip_tags(bytes: &[u8]) -> Result<&[u8], String> {
+/// Skips the tagged fields of a flexible header and returns what follows.
+///
+/// # Errors
+/// Says what doesn't fit.
+pub fn skip_tags(bytes: &[u8]) -> Result<&[u8], String> {
     let mut walk = Walk { rest: bytes, version: 0, flexible: true, elements: 0, tags: MAXIMUM_TAGS };
     walk.tagged_fields()?;
     Ok(walk.rest)
@@ -126,6 +150,7 @@ impl Walk<'_> {
                         self.structure(parts)?;
                     }
                 }
+                Kind::Nested(parts) => self.structure(parts)?,
             }
         }
         if self.flexible { self.tagged_fields() } else { Ok(()) }
@@ -232,6 +257,7 @@ pub(super) mod tests {
                     put_count(&mut body);
                     (0..elements).for_each(|_| body.extend(sample(parts, version, flexible, elements)));
                 }
+                Kind::Nested(parts) => body.extend(sample(parts, version, flexible, elements)),
             }
         }
         if flexible {
@@ -240,7 +266,8 @@ pub(super) mod tests {
         body
     }
 
-    const PARTS: &[Part] = &[text(), fixed(4), structs(&[bytes(), values(8), texts().since(2)]), fixed(1).until(1)];
+    const PARTS: &[Part] =
+        &[text(), fixed(4), structs(&[bytes(), values(8), texts().since(2)]), nested(&[text()]), fixed(1).until(1)];
 
     #[test]
     fn follows_the_outline_of_each_version() {

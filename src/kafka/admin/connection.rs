@@ -1,0 +1,213 @@
+//! One connection to one broker: a request, its answer, the next request.
+//!
+//! Every exchange has a deadline, and an answer is bounded before memory is reserved for it: by its size, and by its
+//! outline before it is decoded. After an error the connection is not used again.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::{Buf as _, Bytes, BytesMut};
+use cartlog_storage::broker::shape;
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::{ApiVersionsRequest, RequestHeader};
+use kafka_protocol::protocol::{Decodable as _, Encodable as _, StrBytes};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use super::ask::Ask;
+use super::login;
+use crate::kafka::advice::advice;
+use crate::kafka::error::KafkaError;
+use crate::kafka::options::Sasl;
+
+/// The largest answer taken; metadata of ten thousand partitions have less than a megabyte.
+const MAXIMUM_ANSWER: usize = 64 << 20;
+/// Bytes of an answer that memory is reserved for before they have come.
+const READ_AT_ONCE: usize = 64 << 10;
+const CLIENT_ID: &str = "cartlog";
+
+/// How connections are made.
+#[derive(Debug, Clone)]
+pub(super) struct Connector {
+    pub(super) tls: Option<Arc<ClientConfig>>,
+    pub(super) sasl: Option<Sasl>,
+    /// How long connecting with its login may take, and one request.
+    pub(super) timeout: Duration,
+}
+
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// A connection to one broker.
+pub(super) struct Connection {
+    stream: Box<dyn Stream>,
+    address: Arc<str>,
+    timeout: Duration,
+    correlation_id: i32,
+    /// What the broker offers, by key.
+    offered: HashMap<i16, (i16, i16)>,
+}
+
+impl Connector {
+    /// Connects to `address`, encrypts the connection and logs in, as the settings want.
+    ///
+    /// # Errors
+    /// [`KafkaError::Connect`], [`KafkaError::Refused`], or those of [`Connection::ask`].
+    pub(super) async fn connect(&self, address: &str) -> Result<Connection, KafkaError> {
+        let start = Instant::now();
+        match tokio::time::timeout(self.timeout, self.open(address)).await {
+            Ok(connected) => connected,
+            Err(_) => Err(KafkaError::Connect {
+                brokers: address.to_owned(),
+                waited: start.elapsed(),
+                reason: "no answer in time".to_owned(),
+            }),
+        }
+    }
+
+    async fn open(&self, address: &str) -> Result<Connection, KafkaError> {
+        let start = Instant::now();
+        let failed = |error: std::io::Error| {
+            let (brokers, reason) = (address.to_owned(), error.to_string());
+            match advice(&reason) {
+                Some(advice) => KafkaError::Refused { brokers, reason: format!("{reason}; {advice}") },
+                None => KafkaError::Connect { brokers, waited: start.elapsed(), reason },
+            }
+        };
+        let plain = TcpStream::connect(address).await.map_err(failed)?;
+        plain.set_nodelay(true).map_err(failed)?;
+        let stream: Box<dyn Stream> = match &self.tls {
+            None => Box::new(plain),
+            Some(config) => {
+                let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+                let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned());
+                let name = name.map_err(|_| KafkaError::Address { address: address.to_owned() })?;
+                Box::new(TlsConnector::from(Arc::clone(config)).connect(name, plain).await.map_err(failed)?)
+            }
+        };
+        let mut connection = Connection {
+            stream,
+            address: address.into(),
+            timeout: self.timeout,
+            correlation_id: 0,
+            offered: HashMap::from([(18, (0, 0))]),
+        };
+        let answer = connection.ask(&ApiVersionsRequest::default()).await?;
+        connection.check::<ApiVersionsRequest>(answer.error_code, None)?;
+        let offered = answer.api_keys.iter().map(|api| (api.api_key, (api.min_version, api.max_version)));
+        connection.offered = offered.collect();
+        if let Some(sasl) = &self.sasl {
+            login::log_in(&mut connection, sasl).await?;
+        }
+        Ok(connection)
+    }
+}
+
+impl Connection {
+    /// Where it leads.
+    pub(super) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The version of a request that both sides speak.
+    pub(super) fn version_of<R: Ask>(&self) -> Option<i16> {
+        let (least, most) = self.offered.get(&R::KEY)?;
+        let version = R::SPOKEN.1.min(*most);
+        (version >= R::SPOKEN.0.max(*least)).then_some(version)
+    }
+
+    /// Sends a request and waits for its answer.
+    ///
+    /// # Errors
+    /// [`KafkaError::Request`] if the connection is lost, the broker doesn't offer the request or doesn't answer in time,
+    /// [`KafkaError::Protocol`] if the answer can't be.
+    pub(super) async fn ask<R: Ask>(&mut self, request: &R) -> Result<R::Response, KafkaError> {
+        let start = Instant::now();
+        let Some(version) = self.version_of::<R>() else {
+            let reason = format!("it offers this in no version from {} to {}", R::SPOKEN.0, R::SPOKEN.1);
+            return Err(self.lost::<R>(start, reason));
+        };
+        self.correlation_id = self.correlation_id.wrapping_add(1);
+        let frame = encode(request, version, self.correlation_id).map_err(|detail| self.nonsense::<R>(detail))?;
+        let answer = match tokio::time::timeout(self.timeout, self.exchange(&frame)).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) => return Err(self.lost::<R>(start, error.to_string())),
+            Err(_) => return Err(self.lost::<R>(start, "no answer in time".to_owned())),
+        };
+        decode::<R>(answer, version, self.correlation_id).map_err(|detail| self.nonsense::<R>(detail))
+    }
+
+    /// Turns an error code of an answer into an error.
+    pub(super) fn check<R: Ask>(&self, code: i16, message: Option<&str>) -> Result<(), KafkaError> {
+        let Some(error) = ResponseError::try_from_code(code) else {
+            return Ok(());
+        };
+        let reason = message.map_or_else(|| format!("{error:?}"), |message| format!("{message} ({error:?})"));
+        Err(KafkaError::Denied { what: R::WHAT.to_owned(), brokers: self.address.to_string(), code, reason })
+    }
+
+    /// The error for an answer that makes no sense.
+    pub(super) fn nonsense<R: Ask>(&self, reason: String) -> KafkaError {
+        KafkaError::Protocol { what: R::WHAT.to_owned(), brokers: self.address.to_string(), reason }
+    }
+
+    fn lost<R: Ask>(&self, start: Instant, reason: String) -> KafkaError {
+        let (what, brokers) = (R::WHAT.to_owned(), self.address.to_string());
+        KafkaError::Request { what, brokers, attempts: 1, waited: start.elapsed(), reason }
+    }
+
+    async fn exchange(&mut self, frame: &[u8]) -> std::io::Result<Bytes> {
+        self.stream.write_all(frame).await?;
+        self.stream.flush().await?;
+        let length = self.stream.read_i32().await?;
+        let length = usize::try_from(length).ok().filter(|length| *length <= MAXIMUM_ANSWER).ok_or_else(|| {
+            std::io::Error::other(format!("message too large: an answer of {length} bytes was announced"))
+        })?;
+        let mut answer = BytesMut::new();
+        while answer.len() < length {
+            let wanted = (length - answer.len()).min(READ_AT_ONCE);
+            let at = answer.len();
+            answer.resize(at + wanted, 0);
+            self.stream.read_exact(&mut answer[at..]).await?;
+        }
+        Ok(answer.freeze())
+    }
+}
+
+/// A request frame with its length.
+fn encode<R: Ask>(request: &R, version: i16, correlation_id: i32) -> Result<BytesMut, String> {
+    let header = RequestHeader::default()
+        .with_request_api_key(R::KEY)
+        .with_request_api_version(version)
+        .with_correlation_id(correlation_id)
+        .with_client_id(Some(StrBytes::from_static_str(CLIENT_ID)));
+    let mut frame = BytesMut::zeroed(4);
+    header.encode(&mut frame, R::header_version(version)).map_err(|error| error.to_string())?;
+    request.encode(&mut frame, version).map_err(|error| error.to_string())?;
+    let length = u32::try_from(frame.len() - 4).map_err(|error| error.to_string())?;
+    frame[..4].copy_from_slice(&length.to_be_bytes());
+    Ok(frame)
+}
+
+/// Takes an answer apart, header first.
+fn decode<R: Ask>(mut answer: Bytes, version: i16, correlation_id: i32) -> Result<R::Response, String> {
+    if answer.len() < 4 {
+        return Err(format!("it has {} bytes", answer.len()));
+    }
+    let got = answer.get_i32();
+    if got != correlation_id {
+        return Err(format!("it is for request {got}, request {correlation_id} was sent"));
+    }
+    let flexible = version >= R::FLEXIBLE_SINCE;
+    if flexible {
+        let rest = shape::skip_tags(&answer)?.len();
+        answer.advance(answer.len() - rest);
+    }
+    shape::check(&answer, R::ANSWER, version, flexible)?;
+    R::Response::decode(&mut answer, version).map_err(|error| error.to_string())
+}

@@ -1,0 +1,178 @@
+//! What an operator asks a cluster: topics with offsets and sizes, their settings, groups with members and lag.
+//!
+//! rskafka has no requests for groups, sizes and settings. This is a client for those few, over one connection a broker,
+//! with the same addresses, TLS and login. It asks the leaders for offsets, each broker for the groups that it
+//! coordinates, and what a broker doesn't tell stays open instead of failing the rest.
+
+mod ask;
+mod connection;
+mod groups;
+mod login;
+mod topics;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
+use kafka_protocol::messages::metadata_response::MetadataResponseTopic;
+use kafka_protocol::messages::{MetadataRequest, MetadataResponse, TopicName};
+use kafka_protocol::protocol::StrBytes;
+
+use self::connection::{Connection, Connector};
+pub use self::groups::{GroupMember, GroupPartition, GroupReport};
+pub use self::topics::{PartitionReport, TopicReport, TopicSetting};
+use super::client::KafkaClient;
+use super::error::KafkaError;
+use super::options::ClientOptions;
+use super::tls::Tls;
+
+/// How long a broker may go on saying that it isn't ready yet.
+const GETS_READY: Duration = Duration::from_secs(10);
+/// The pause before it is asked again.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// An operator's view of a cluster.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use cartlog::kafka::{Admin, ClientOptions, EmbeddedLog, runtime};
+///
+/// let directory = tempfile::tempdir()?;
+/// runtime(2)?.block_on(async {
+///     let log = EmbeddedLog::start(directory.path()).await?;
+///     let mut admin = Admin::connect(&[log.address().to_string()], &ClientOptions::default()).await?;
+///     admin.create_topic("clicks", 4, &[("retention.ms".to_owned(), "1000".to_owned())]).await?;
+///     let topic = admin.topic("clicks").await?;
+///     assert_eq!((topic.partitions.len(), topic.records(), topic.bytes()), (4, 0, Some(0)));
+///     assert!(admin.groups().await?.is_empty());
+///     drop(admin);
+///     log.shutdown().await?;
+///     Ok(())
+/// })
+/// # }
+/// ```
+pub struct Admin {
+    client: KafkaClient,
+    connector: Connector,
+    /// The addresses of brokers by number.
+    addresses: BTreeMap<i32, String>,
+    connections: BTreeMap<i32, Connection>,
+    controller: i32,
+}
+
+impl fmt::Debug for Admin {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Admin").field("addresses", &self.addresses).finish_non_exhaustive()
+    }
+}
+
+impl Admin {
+    /// Connects to the first of the brokers that answers.
+    ///
+    /// # Errors
+    /// As [`KafkaClient::connect`], and those of the requests.
+    pub async fn connect(brokers: &[String], options: &ClientOptions) -> Result<Self, KafkaError> {
+        // It waits for a broker that is starting, and knows what is wrong with addresses, certificates and logins.
+        let client = KafkaClient::connect(brokers, options).await?;
+        let tls = options.tls.as_ref().map(Tls::config).transpose()?;
+        let connector = Connector { tls, sasl: options.sasl.clone(), timeout: options.request_timeout };
+        let mut failure = None;
+        for address in brokers {
+            match Self::start(&connector, address).await {
+                Ok((controller, addresses)) => {
+                    return Ok(Self { client, connector, addresses, connections: BTreeMap::new(), controller });
+                }
+                Err(error) => failure = Some(error),
+            }
+        }
+        Err(failure.unwrap_or_else(|| KafkaError::Address { address: String::new() }))
+    }
+
+    /// Learns the cluster's brokers from one of them.
+    async fn start(connector: &Connector, address: &str) -> Result<(i32, BTreeMap<i32, String>), KafkaError> {
+        let mut connection = connector.connect(address).await?;
+        // No topics: an empty list, where none would be all.
+        let request = MetadataRequest::default().with_topics(Some(Vec::new()));
+        let answer = connection.ask(&request).await?;
+        let addresses = answer.brokers.iter().map(|broker| {
+            let host = if broker.host.contains(':') { format!("[{}]", broker.host) } else { broker.host.to_string() };
+            (broker.node_id.0, format!("{host}:{}", broker.port))
+        });
+        let addresses: BTreeMap<i32, String> = addresses.collect();
+        if addresses.is_empty() {
+            return Err(connection.nonsense::<MetadataRequest>("it names no broker".to_owned()));
+        }
+        Ok((answer.controller_id.0, addresses))
+    }
+
+    /// The addresses this was given, separated by commas.
+    #[must_use]
+    pub fn brokers(&self) -> &str {
+        self.client.brokers()
+    }
+
+    /// Deletes a topic with all it holds.
+    ///
+    /// # Errors
+    /// [`KafkaError::UnknownTopic`], [`KafkaError::Request`].
+    pub async fn delete_topic(&self, name: &str) -> Result<(), KafkaError> {
+        self.client.delete_topic(name).await
+    }
+
+    /// The connection to a broker, made if there is none.
+    async fn broker(&mut self, number: i32) -> Result<&mut Connection, KafkaError> {
+        if !self.connections.contains_key(&number) {
+            let address = self.addresses.get(&number).cloned();
+            let address = address.ok_or_else(|| KafkaError::Address { address: format!("broker {number}") })?;
+            let connection = self.connector.connect(&address).await?;
+            self.connections.insert(number, connection);
+        }
+        self.connections.get_mut(&number).ok_or_else(|| KafkaError::Address { address: format!("broker {number}") })
+    }
+
+    /// Any of the brokers.
+    async fn any(&mut self) -> Result<&mut Connection, KafkaError> {
+        let number = self.addresses.keys().next().copied().unwrap_or_default();
+        self.broker(number).await
+    }
+
+    /// The broker that creates topics; any other passes it on, in clusters that don't tell which it is.
+    async fn controller(&mut self) -> Result<&mut Connection, KafkaError> {
+        if self.addresses.contains_key(&self.controller) {
+            self.broker(self.controller).await
+        } else {
+            self.any().await
+        }
+    }
+
+    /// Metadata of these topics, of all if it is `None`.
+    async fn metadata(&mut self, names: Option<&[&str]>) -> Result<MetadataResponse, KafkaError> {
+        let topics = names.map(|names| {
+            let named = names.iter().map(|name| TopicName(text(name)));
+            named.map(|name| MetadataRequestTopic::default().with_name(Some(name))).collect()
+        });
+        let request = MetadataRequest::default().with_topics(topics).with_allow_auto_topic_creation(false);
+        self.any().await?.ask(&request).await
+    }
+}
+
+/// Whether an error code passes by itself: a leader or coordinator is being chosen or is starting.
+fn is_temporary(code: i16) -> bool {
+    use kafka_protocol::ResponseError::{
+        CoordinatorLoadInProgress, CoordinatorNotAvailable, LeaderNotAvailable, NotLeaderOrFollower,
+    };
+    [CoordinatorLoadInProgress, CoordinatorNotAvailable, LeaderNotAvailable, NotLeaderOrFollower]
+        .iter()
+        .any(|error| error.code() == code)
+}
+
+/// A text for a request.
+fn text(text: &str) -> StrBytes {
+    StrBytes::from_string(text.to_owned())
+}
+
+/// The name of a topic in an answer.
+fn name_of(topic: &MetadataResponseTopic) -> &str {
+    topic.name.as_ref().map_or("", |name| name.as_str())
+}
