@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that fails should say where")]
 
+mod admin;
 mod brokers;
 mod disturbed;
 mod events;
