@@ -18,6 +18,9 @@ ROWS = int(os.environ.get("CARTLOG_ROWS", 1_000_000))
 KILLS = int(os.environ.get("CARTLOG_KILLS", 6))
 BROKER_KILLS = int(os.environ.get("CARTLOG_BROKER_KILLS", 10))
 LONG = os.environ.get("CARTLOG_LONG") == "1"
+# All of Spark's sessions share one virtual machine, whose jars are those that it was started with.
+SPARK_JARS = ",".join(map(str, sorted((HERE / ".work/spark-jars").glob("*.jar"))))
+os.environ["PYSPARK_SUBMIT_ARGS"] = f"--jars {SPARK_JARS} pyspark-shell"
 TOPICS = (f"interop-{number}" for number in itertools.count())
 
 
