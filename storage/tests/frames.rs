@@ -174,6 +174,10 @@ fn request(key: ApiKey) -> Option<RequestKind> {
 
 /// A whole frame with its length, or nothing if the message can't be said in this version.
 fn frame(key: ApiKey, version: i16) -> Option<Vec<u8>> {
+    framed(key, version, &request(key)?)
+}
+
+fn framed(key: ApiKey, version: i16, request: &RequestKind) -> Option<Vec<u8>> {
     let mut message = BytesMut::new();
     let header = RequestHeader::default()
         .with_request_api_key(key as i16)
@@ -182,7 +186,7 @@ fn frame(key: ApiKey, version: i16) -> Option<Vec<u8>> {
         .with_client_id(Some(text("frames")));
     header.encode(&mut message, key.request_header_version(version)).ok()?;
     let mut body = BytesMut::new();
-    request(key)?.encode(&mut body, version).ok()?;
+    request.encode(&mut body, version).ok()?;
     message.extend_from_slice(&body);
     let mut frame = u32::try_from(message.len()).unwrap().to_be_bytes().to_vec();
     frame.extend_from_slice(&message);
@@ -331,12 +335,12 @@ async fn announced(broker: &BrokerHandle) -> Vec<(ApiKey, i16, i16)> {
     response.api_keys.iter().map(|api| (known(api.api_key), api.min_version, api.max_version)).collect()
 }
 
-async fn start(folder: &TempDir) -> BrokerHandle {
+async fn start(folder: &TempDir, options: BrokerOptions) -> BrokerHandle {
     let directory = Arc::new(OsDirectory::open(folder.path()).unwrap());
     let log = Arc::new(Log::open(directory, LogOptions::default()).unwrap());
     log.create_topic("t", 1, TopicConfig::default()).unwrap();
     log.create_topic("healthy", 1, TopicConfig::default()).unwrap();
-    let options = BrokerOptions { listen: "127.0.0.1:0".to_owned(), auto_create: false, ..BrokerOptions::default() };
+    let options = BrokerOptions { listen: "127.0.0.1:0".to_owned(), auto_create: false, ..options };
     Broker::bind(log, options).await.unwrap()
 }
 
@@ -354,7 +358,7 @@ async fn damaged_frames_harm_nobody_else() {
         usual(panic);
     }));
     let folder = tempfile::tempdir().unwrap();
-    let broker = Arc::new(start(&folder).await);
+    let broker = Arc::new(start(&folder, BrokerOptions::default()).await);
     let mut all = Vec::new();
     for (key, least, most) in announced(&broker).await {
         let before = all.len();
@@ -397,4 +401,44 @@ async fn damaged_frames_harm_nobody_else() {
     );
     assert!(rounds > 0);
     assert_eq!(PANICS.load(Ordering::Relaxed), 0, "panics; seed {seed}");
+}
+
+/// A fetch that may be held for 24 days, of a topic that has nothing.
+fn held_fetch() -> Vec<u8> {
+    let topic = FetchTopic::default().with_topic(topic()).with_partitions(vec![FetchPartition::default()]);
+    let fetch = FetchRequest::default().with_max_wait_ms(i32::MAX).with_min_bytes(i32::MAX).with_topics(vec![topic]);
+    framed(ApiKey::Fetch, 11, &fetch.into()).unwrap()
+}
+
+/// Whether a client that comes now is let in and answered.
+async fn is_served(broker: &BrokerHandle) -> bool {
+    let mut stream = TcpStream::connect(broker.address()).await.unwrap();
+    stream.write_all(&frame(ApiKey::ApiVersions, 3).unwrap()).await.is_ok() && stream.read_i32().await.is_ok()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_that_left_a_held_fetch_hold_no_place() {
+    const PLACES: usize = 32;
+    let folder = tempfile::tempdir().unwrap();
+    // Only the clients' leaving can end these waits in time.
+    let patience = Duration::from_secs(3600);
+    let options = BrokerOptions { max_connections: PLACES, patience, ..BrokerOptions::default() };
+    let broker = start(&folder, options).await;
+    for wave in 0..2 {
+        let mut half_closed = Vec::new();
+        for place in 0..PLACES {
+            let mut stream = TcpStream::connect(broker.address()).await.unwrap();
+            stream.write_all(&held_fetch()).await.unwrap();
+            // One closes its side and would still hear an answer, the next is gone.
+            if place % 2 == 0 {
+                stream.shutdown().await.unwrap();
+                half_closed.push(stream);
+            }
+        }
+        let began = Instant::now();
+        while !is_served(&broker).await {
+            assert!(began.elapsed() < 3 * DEADLINE, "wave {wave}: clients that left still hold all places");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
 }
