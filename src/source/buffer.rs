@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
-/// Buffers kept for use again; more are given back to the system.
-const KEPT: usize = 8;
+/// Buffers kept for use again, as many as the gate of a load lets be in use; more are given back to the system.
+const KEPT: usize = 20;
 
 /// The buffers of one reader that are free.
 #[derive(Debug)]
