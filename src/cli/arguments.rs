@@ -392,7 +392,7 @@ pub(crate) struct LogSettings {
     /// Size at which a log file is closed and another begun; only closed files can be removed [default: 1GiB]
     #[arg(long, value_name = "SIZE", env = "CARTLOG_SEGMENT_BYTES", hide_env_values = true)]
     pub(crate) segment_bytes: Option<String>,
-    /// How long a record may wait for the disk that no acks=all has asked for [default: 5s]
+    /// How long a record may wait for the disk that no acks=all has asked for [default: 1m]
     #[arg(long, value_name = "TIME", env = "CARTLOG_FLUSH_INTERVAL", hide_env_values = true)]
     pub(crate) flush_interval: Option<String>,
 }
