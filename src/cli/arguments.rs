@@ -353,6 +353,9 @@ pub(crate) struct Broker {
     /// Address that clients are told to use [default: the one listened on]
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) advertise: Option<String>,
+    /// Offer metrics in Prometheus' form at http://HOST:PORT/metrics
+    #[arg(long, value_name = "HOST:PORT", env = "CARTLOG_METRICS", hide_env_values = true)]
+    pub(crate) metrics: Option<String>,
     /// Partitions of topics created without a number
     #[arg(long, value_name = "N", default_value_t = 4)]
     pub(crate) default_partitions: i32,

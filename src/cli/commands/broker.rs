@@ -42,6 +42,7 @@ pub(super) fn execute(options: &arguments::Broker, settings: &Settings) -> Resul
         max_connections: options.max_connections,
         max_connections_per_address: options.max_connections_per_address,
         listen: options.listen.clone(),
+        metrics: options.metrics.clone(),
         advertised: options.advertise.clone(),
         default_partitions: options.default_partitions,
         auto_create: !options.no_auto_create,
@@ -52,12 +53,15 @@ pub(super) fn execute(options: &arguments::Broker, settings: &Settings) -> Resul
     if settings.json {
         println!(
             "{}",
-            json!({ "address": broker.address().to_string(), "log": folder, "topics": topics, "security": secured })
+            json!({ "address": broker.address().to_string(), "metrics": broker.metrics_address().map(|address| address.to_string()), "log": folder, "topics": topics, "security": secured })
         );
     } else if !settings.quiet {
         println!("Kafka clients: {}", broker.address());
         println!("log:           {} ({topics} topics)", folder.display());
         println!("security:      {secured}");
+        if let Some(address) = broker.metrics_address() {
+            println!("metrics:       http://{address}/metrics");
+        }
         println!("stop:          Ctrl-C");
     }
     while !interrupt.is_requested() {

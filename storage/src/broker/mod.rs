@@ -19,6 +19,7 @@ mod error;
 mod frame;
 mod groups;
 mod login;
+mod metrics;
 mod node;
 mod options;
 mod resource;

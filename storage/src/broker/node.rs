@@ -8,6 +8,7 @@ use kafka_protocol::protocol::StrBytes;
 use tokio::sync::{Semaphore, watch};
 
 use super::addresses::Addresses;
+use super::metrics::Metrics;
 use super::options::BrokerOptions;
 use crate::groups::Coordinator;
 use crate::log::{BatchError, Log, LogError, ProducerError};
@@ -35,6 +36,8 @@ pub(super) struct Node {
     pub(super) hashing: Semaphore,
     /// Who is connected from where.
     pub(super) addresses: Arc<Addresses>,
+    /// What has been done so far.
+    pub(super) metrics: Metrics,
     /// Becomes true when the broker shuts down.
     pub(super) closing: watch::Receiver<bool>,
 }
@@ -59,6 +62,7 @@ impl Node {
             large_requests,
             hashing: Semaphore::new(HASHING_TOGETHER),
             addresses: Arc::default(),
+            metrics: Metrics::default(),
             closing,
         }
     }

@@ -11,6 +11,8 @@ use crate::security::{ServerTls, Users};
 pub struct BrokerOptions {
     /// Where to listen, `HOST:PORT`; port 0 takes a free one.
     pub listen: String,
+    /// Where metrics in Prometheus' form are offered at `/metrics`, `HOST:PORT`; nowhere if `None`.
+    pub metrics: Option<String>,
     /// What clients are told to connect to, `HOST:PORT`; the address listened at if `None`.
     pub advertised: Option<String>,
     /// Partitions of a topic whose creator names no number.
@@ -51,6 +53,7 @@ impl Default for BrokerOptions {
     fn default() -> Self {
         Self {
             listen: "127.0.0.1:9092".to_owned(),
+            metrics: None,
             advertised: None,
             default_partitions: 1,
             auto_create: true,

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
@@ -12,6 +13,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use super::addresses::Arrival;
 use super::connection;
 use super::error::BrokerError;
+use super::metrics;
 use super::node::{Node, closed};
 use super::options::BrokerOptions;
 use super::transport::Transport;
@@ -50,6 +52,7 @@ pub struct Broker;
 #[derive(Debug)]
 pub struct BrokerHandle {
     address: SocketAddr,
+    metrics_address: Option<SocketAddr>,
     log: Arc<Log>,
     closing: watch::Sender<bool>,
     task: JoinHandle<()>,
@@ -73,15 +76,27 @@ impl Broker {
         let listener = TcpListener::bind(&addresses[..]).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let advertised = advertised(&options, address)?;
+        let metrics = match &options.metrics {
+            Some(listen) => Some(listen_for_metrics(listen, options.insecure).await?),
+            None => None,
+        };
+        let metrics_address = metrics.as_ref().and_then(|listener| listener.local_addr().ok());
         let (closing, receiver) = watch::channel(false);
         if options.insecure && missing(&options).is_some() && !address.ip().is_loopback() {
             tracing::warn!(%address, "reachable from other machines without credentials or encryption");
         }
         let groups = Coordinator::open(Arc::clone(&log), options.groups.clone())?;
         let node = Node::new(Arc::clone(&log), groups, options, advertised, receiver);
-        let task = tokio::spawn(accept(listener, Arc::new(node)));
+        let node = Arc::new(node);
+        let task = tokio::spawn(async move {
+            let metrics = metrics.map(|listener| tokio::spawn(metrics::serve(listener, Arc::clone(&node))));
+            accept(listener, node).await;
+            if let Some(metrics) = metrics {
+                metrics.abort();
+            }
+        });
         tracing::info!(%address, "listening");
-        Ok(BrokerHandle { address, log, closing, task })
+        Ok(BrokerHandle { address, metrics_address, log, closing, task })
     }
 }
 
@@ -90,6 +105,12 @@ impl BrokerHandle {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The address at which metrics are offered, if they are.
+    #[must_use]
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics_address
     }
 
     /// The log that is served.
@@ -119,6 +140,17 @@ impl Drop for BrokerHandle {
     fn drop(&mut self) {
         self.task.abort();
     }
+}
+
+/// Listens for requests for metrics.
+async fn listen_for_metrics(listen: &str, insecure: bool) -> Result<TcpListener, BrokerError> {
+    let failed = |source: io::Error| BrokerError::Listen { listen: listen.to_owned(), source };
+    let addresses: Vec<SocketAddr> = tokio::net::lookup_host(listen).await.map_err(failed)?.collect();
+    if !insecure && addresses.iter().any(|address| !address.ip().is_loopback()) {
+        let missing = "metrics are told to whoever asks, without credentials or encryption";
+        return Err(BrokerError::NotLoopback { listen: listen.to_owned(), missing });
+    }
+    TcpListener::bind(&addresses[..]).await.map_err(failed)
 }
 
 /// What an address that others can reach lacks: credentials, encryption or both.
@@ -158,11 +190,14 @@ async fn accept(listener: TcpListener, node: Arc<Node>) {
                 Ok((stream, client)) => {
                     while connections.try_join_next().is_some() {}
                     let limit = node.options.max_connections_per_address;
+                    node.metrics.connections.fetch_add(1, Ordering::Relaxed);
                     if connections.len() >= node.options.max_connections {
+                        node.metrics.refused_connections.fetch_add(1, Ordering::Relaxed);
                         tracing::warn!(%client, "connection refused: {} are open", connections.len());
                     } else if let Some(arrival) = node.addresses.arrive(client.ip(), limit) {
                         connections.spawn(serve(Arc::clone(&node), stream, client, arrival));
                     } else {
+                        node.metrics.refused_connections.fetch_add(1, Ordering::Relaxed);
                         tracing::warn!(%client, "connection refused: its address holds {limit} of them");
                     }
                 }
@@ -182,7 +217,24 @@ async fn accept(listener: TcpListener, node: Arc<Node>) {
     }
 }
 
+/// A connection that is held, for as long as this lives.
+struct OpenConnection(Arc<Node>);
+
+impl OpenConnection {
+    fn of(node: &Arc<Node>) -> Self {
+        node.metrics.open_connections.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(node))
+    }
+}
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.metrics.open_connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 async fn serve(node: Arc<Node>, stream: TcpStream, client: SocketAddr, _arrival: Arrival) {
+    let _open = OpenConnection::of(&node);
     // Answers are sent whole; waiting for more to send with them would only delay them.
     let served = match stream.set_nodelay(true) {
         Ok(()) => match Transport::accept(stream, node.options.tls.as_ref(), node.options.login_deadline).await {

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use kafka_protocol::protocol::{Decodable, Encodable};
@@ -185,11 +186,26 @@ impl Session {
         shape::check(&request.body, api.shape, version, flexible).map_err(|detail| request.malformed(detail))?;
         let has_tags = flexible && api.flexible_response_header;
         let finish = move |body: Body| body.into_answer(correlation_id, has_tags);
-        Ok(match (api.handle)(node, request)? {
-            Response::Silent => Response::Silent,
-            Response::Ready(body) => Response::Ready(finish(body)),
-            Response::Later(body) => Response::Later(Box::pin(async move { body.await.map(finish) })),
-            Response::Alone(body) => Response::Alone(Box::pin(async move { body.await.map(finish) })),
+        let start = Instant::now();
+        let handled = (api.handle)(node, request);
+        let counting = Arc::clone(node);
+        let later = move |body: Pending<Body>| -> Pending<Answer> {
+            Box::pin(async move {
+                let answer = body.await.map(finish);
+                counting.metrics.handled(api, start.elapsed(), answer.is_ok());
+                answer
+            })
+        };
+        Ok(match handled {
+            Ok(Response::Later(body)) => Response::Later(later(body)),
+            Ok(Response::Alone(body)) => Response::Alone(later(body)),
+            at_once => {
+                node.metrics.handled(api, start.elapsed(), at_once.is_ok());
+                match at_once? {
+                    Response::Ready(body) => Response::Ready(finish(body)),
+                    _ => Response::Silent,
+                }
+            }
         })
     }
 }
