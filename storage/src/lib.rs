@@ -15,6 +15,7 @@ compile_error!("segments are read in place and little-endian: cartlog runs on li
 
 pub mod broker;
 pub mod groups;
+mod histogram;
 pub mod io;
 pub mod log;
 pub mod security;

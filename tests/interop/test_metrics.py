@@ -9,10 +9,9 @@ import urllib.request
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
+from prometheus_client import parser
 
 from cartlog import BINARY, environment
-
-parser = pytest.importorskip("prometheus_client.parser")
 
 
 @pytest.fixture
@@ -49,10 +48,18 @@ def test_metrics_tell_what_was_done(measured):
         producer.produce("measured \"so\"".replace(" ", "-").replace('"', ""), value=f"{number}", partition=0)
     assert producer.flush(30) == 0
     reader = Consumer({"bootstrap.servers": brokers, "group.id": "a \"group\"\\"})
+    reader.assign([TopicPartition("measured-so", 0, 0)])
+    assert len(reader.consume(100, timeout=30)) == 100
     reader.commit(offsets=[TopicPartition("measured-so", 0, 30)], asynchronous=False)
     after = read(metrics)
     place = (("partition", "0"), ("topic", "measured-so"))
     assert after["cartlog_log_end_offset", *place] == 100 and after["cartlog_log_size_bytes", *place] > 100
+    topic = ("topic", "measured-so")
+    assert after["cartlog_topic_records_in_total", topic] == 100
+    assert after["cartlog_topic_bytes_in_total", topic] == after["cartlog_log_size_bytes", *place]
+    assert after["cartlog_topic_bytes_out_total", topic] >= after["cartlog_topic_bytes_in_total", topic]
+    assert after["cartlog_log_sync_duration_seconds_count",] > 0
+    assert after["cartlog_group_commit_duration_seconds_count",] > 0
     assert after["cartlog_group_lag", ("group", "a \"group\"\\"), *place] == 70
     produce = ("api", "Produce")
     count = after["cartlog_request_duration_seconds_count", produce]
@@ -60,7 +67,7 @@ def test_metrics_tell_what_was_done(measured):
     assert after["cartlog_request_duration_seconds_bucket", produce, ("le", "+Inf")] == count
     buckets = [(float(name[2][1]), value) for name, value in after.items()
                if name[0].endswith("_bucket") and name[1] == produce]
-    assert len(buckets) == 11 and [value for _, value in sorted(buckets)] == sorted(value for _, value in buckets)
+    assert len(buckets) == 14 and [value for _, value in sorted(buckets)] == sorted(value for _, value in buckets)
     assert after["cartlog_request_duration_seconds_sum", produce] > 0
     assert after["cartlog_connections_open",] >= 2 and after["cartlog_connections_total",] >= 2
     assert after["process_resident_memory_bytes",] > 1e6 and after["process_cpu_seconds_total",] > 0

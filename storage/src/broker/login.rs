@@ -11,6 +11,7 @@
 //! - A refused connection handles nothing more; it is closed once its answer is sent, and the answer waits a while.
 
 use std::net::IpAddr;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kafka_protocol::ResponseError;
@@ -106,6 +107,7 @@ impl Login {
             Err(failure) => failure.to_string(),
         };
         self.state().is_refused = true;
+        node.metrics.failed_logins.fetch_add(1, Ordering::Relaxed);
         let pause = node.addresses.failed(self.peer, node.options.failed_login_pause);
         tracing::warn!(client = %self.peer, "login failed: {failure}");
         tokio::time::sleep(pause).await;

@@ -13,6 +13,7 @@ use super::group::{Group, GroupState};
 use super::member::{Identity, JoinRequest, Joined, Parked, SyncRequest, Synced, protocols_bytes};
 use super::options::GroupOptions;
 use super::store::{GroupStore, Ticket};
+use crate::histogram::Histogram;
 use crate::log::Log;
 
 /// The longest group id; one that fits where Kafka's protocol has 16 bits for its length.
@@ -125,6 +126,11 @@ impl Coordinator {
             groups.by_id.insert(Arc::clone(id), Slot::new(group));
         }
         Self { log, options, store, groups: Mutex::new(groups), wake: Notify::new() }
+    }
+
+    /// How long changes of groups took to be on disk.
+    pub(crate) fn commits(&self) -> &Histogram {
+        self.store.commits()
     }
 
     /// A client joins a group, or joins it again.

@@ -6,6 +6,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use tokio::sync::oneshot;
 
@@ -13,6 +14,7 @@ use super::error::{GroupError, IoContext as _, JournalError};
 use super::format::{FRAME_HEADER_LENGTH, PATH, Record};
 use super::journal::{Journal, payloads};
 use super::table::Table;
+use crate::histogram::Histogram;
 use crate::io::{Directory, LockGuard};
 
 const LOCK_PATH: &str = ".groups.lock";
@@ -43,6 +45,8 @@ struct Shared {
     table: RwLock<Table>,
     /// The last change that was written or has failed.
     settled: AtomicU64,
+    /// How long the writes of changes took, until they were on disk.
+    commits: Histogram,
 }
 
 #[derive(Debug, Default)]
@@ -103,6 +107,11 @@ impl GroupStore {
         queue.waiting.push(Change { ticket, records, done });
         self.shared.wake.notify_one();
         Ok((ticket, durable))
+    }
+
+    /// How long the writes of changes took, until they were on disk.
+    pub(super) fn commits(&self) -> &Histogram {
+        &self.shared.commits
     }
 
     /// Bytes of changes that wait for the disk.
@@ -175,7 +184,9 @@ impl Shared {
             journal.rewrite(self.read_table().records())?;
         }
         for payload in payloads(records.iter().cloned()) {
+            let start = Instant::now();
             journal.append(&payload)?;
+            self.commits.observe(start.elapsed());
             let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
             let durable = Record::decode_all(&payload).map_err(|error| std::io::Error::other(error.what))?;
             durable.into_iter().for_each(|record| table.apply(record));

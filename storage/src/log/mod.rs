@@ -57,7 +57,7 @@ pub(crate) use batch::tests::batch as batch_for_tests;
 pub use batch::{Attributes, BatchError, BatchHeader, Compression, HEADER_LENGTH, Offset};
 pub use error::LogError;
 pub use options::{LogOptions, TimestampType};
-pub use partition::{Appended, Partition, Read, Subscription, TimedOffset};
+pub use partition::{Appended, Partition, Read, Subscription, TimedOffset, Traffic};
 pub use producers::ProducerError;
 pub use root::Log;
 pub use settings::{SETTINGS, Setting, SettingKind, SettingValue, TopicConfig};

@@ -13,6 +13,7 @@ mod retention;
 mod roll;
 mod start;
 mod subscription;
+mod traffic;
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak};
@@ -23,6 +24,8 @@ use tokio::sync::watch;
 use self::durability::{Durability, LastSync};
 pub use self::subscription::Subscription;
 use self::subscription::Waiters;
+use self::traffic::Counters;
+pub use self::traffic::Traffic;
 use super::batch::{BatchHeader, Offset};
 use super::checkpoint::Checkpoint;
 use super::error::LogError;
@@ -34,6 +37,7 @@ use super::segment::{Location, Segment};
 use super::settings::PartitionLimits;
 use super::slice::LogSlice;
 use super::writer::ActiveSegment;
+use crate::histogram::Histogram;
 use crate::io::{Directory, WriteFile};
 
 /// The epoch stamped on every batch: a single node never changes its leader.
@@ -59,6 +63,7 @@ pub struct Partition {
     end: AtomicI64,
     /// Batches ever appended since the partition was opened.
     batches: AtomicU64,
+    counters: Counters,
     durable: watch::Sender<Durability>,
     waiters: Waiters,
     latch: OnceLock<Arc<str>>,
@@ -76,6 +81,7 @@ pub(super) struct Services {
     pub(super) recovery_points: Arc<Checkpoint>,
     pub(super) log_starts: Arc<Checkpoint>,
     pub(super) queue: Arc<FlushQueue>,
+    pub(super) syncs: Arc<Histogram>,
 }
 
 #[derive(Debug)]
@@ -172,6 +178,12 @@ impl Partition {
         self.offline.as_ref()
     }
 
+    /// Why it takes no more appends until it is opened again, if a write or sync has failed.
+    #[must_use]
+    pub fn failure(&self) -> Option<&str> {
+        self.latch.get().map(|reason| &**reason)
+    }
+
     /// Bytes in `.log` files.
     #[must_use]
     pub fn bytes(&self) -> u64 {
@@ -197,6 +209,14 @@ impl Partition {
     /// [`LogError::Batch`] and [`LogError::Producer`] if the batch is refused, [`LogError::Io`] if writing fails, which leaves the partition as it
     /// was, [`LogError::Latched`] and [`LogError::Offline`] if it takes no appends.
     pub fn append(&self, batch: &[u8]) -> Result<Appended, LogError> {
+        let appended = self.try_append(batch);
+        if appended.is_err() {
+            self.counters.refused_batches.fetch_add(1, Ordering::Relaxed);
+        }
+        appended
+    }
+
+    fn try_append(&self, batch: &[u8]) -> Result<Appended, LogError> {
         let limits = self.limits();
         let mut header = BatchHeader::of_produced(batch, limits.max_batch_bytes as usize)?;
         header.leader_epoch = LEADER_EPOCH;
@@ -240,6 +260,7 @@ impl Partition {
             }
             None => LogSlice::default(),
         };
+        self.counters.bytes_out.fetch_add(batches.len() as u64, Ordering::Relaxed);
         Ok(Read { batches, start: self.start(), end: self.end() })
     }
 

@@ -13,6 +13,7 @@ use super::options::LogOptions;
 use super::partition::{Partition, Services};
 use super::settings::PartitionLimits;
 use super::topic::{Topic, TopicId};
+use crate::histogram::Histogram;
 use crate::io::{Directory, LockGuard};
 
 /// The file whose lock is the right to the folder.
@@ -47,6 +48,7 @@ impl Log {
             recovery_points: Arc::new(Checkpoint::of_recovery_points(Arc::clone(&directory))),
             log_starts: Arc::new(Checkpoint::of_log_starts(Arc::clone(&directory))?),
             queue: Arc::new(FlushQueue::default()),
+            syncs: Arc::default(),
             directory,
         };
         let mut catalogue = Catalogue::read(&*services.directory)?;
@@ -84,6 +86,11 @@ impl Log {
     /// The folder it is in.
     pub(crate) fn directory(&self) -> &Arc<dyn Directory> {
         &self.services.directory
+    }
+
+    /// How long the syncs of partitions took.
+    pub(crate) fn syncs(&self) -> &Histogram {
+        &self.services.syncs
     }
 
     /// The settings it was opened with.

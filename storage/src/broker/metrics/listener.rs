@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use super::text;
+use super::report::report;
 use crate::broker::node::{Node, closed};
 
 /// Requests answered at the same time; more wait.
@@ -56,7 +56,7 @@ async fn answer(mut stream: TcpStream, node: Arc<Node>) -> io::Result<()> {
     let (status, body) = match asked {
         b"GET /metrics HTTP/1.1" | b"GET /metrics HTTP/1.0" => {
             // Groups and partitions may be many: other clients aren't to wait for them.
-            let rendered = tokio::task::spawn_blocking(move || text::render(&node)).await;
+            let rendered = tokio::task::spawn_blocking(move || report(&node)).await;
             ("200 OK", rendered.map_err(io::Error::other)?)
         }
         _ => ("404 Not Found", "GET /metrics is all there is\n".to_owned()),

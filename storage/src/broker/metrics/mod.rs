@@ -4,6 +4,8 @@
 //! that it costs nothing in between.
 
 mod listener;
+mod process;
+mod report;
 mod text;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,9 +14,7 @@ use std::time::Duration;
 pub(super) use listener::serve;
 
 use super::api::{Api, REGISTRY};
-
-/// The upper bounds of the histograms of durations, in microseconds; one more holds what is above.
-const BOUNDS_US: [u64; 10] = [100, 250, 500, 1000, 2500, 5000, 10_000, 50_000, 250_000, 1_000_000];
+use crate::histogram::Histogram;
 
 /// Counters since the broker was started.
 #[derive(Debug)]
@@ -24,24 +24,24 @@ pub(super) struct Metrics {
     pub(super) connections: AtomicU64,
     pub(super) open_connections: AtomicU64,
     pub(super) refused_connections: AtomicU64,
+    pub(super) failed_logins: AtomicU64,
 }
 
 /// Requests of one API.
 #[derive(Debug, Default)]
 struct Requests {
     errors: AtomicU64,
-    total_us: AtomicU64,
-    /// Those of each duration; the last is beyond all bounds.
-    buckets: [AtomicU64; BOUNDS_US.len() + 1],
+    durations: Histogram,
 }
 
 impl Default for Metrics {
     fn default() -> Self {
         Self {
             apis: REGISTRY.iter().map(|_| Requests::default()).collect(),
-            connections: AtomicU64::new(0),
-            open_connections: AtomicU64::new(0),
-            refused_connections: AtomicU64::new(0),
+            connections: AtomicU64::default(),
+            open_connections: AtomicU64::default(),
+            refused_connections: AtomicU64::default(),
+            failed_logins: AtomicU64::default(),
         }
     }
 }
@@ -53,9 +53,7 @@ impl Metrics {
         let Some(requests) = at.and_then(|at| self.apis.get(at)) else {
             return;
         };
-        let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        requests.buckets[BOUNDS_US.partition_point(|bound| *bound < took_us)].fetch_add(1, Ordering::Relaxed);
-        requests.total_us.fetch_add(took_us, Ordering::Relaxed);
+        requests.durations.observe(took);
         if !is_answered {
             requests.errors.fetch_add(1, Ordering::Relaxed);
         }

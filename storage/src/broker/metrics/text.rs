@@ -1,67 +1,78 @@
-//! The metrics in Prometheus' text form (<https://prometheus.io/docs/instrumenting/exposition_formats/>).
+//! Prometheus' text form (<https://prometheus.io/docs/instrumenting/exposition_formats/>).
 
 use std::fmt::{Display, Write as _};
-use std::fs;
-use std::sync::atomic::Ordering;
 
-use super::BOUNDS_US;
-use crate::broker::api::REGISTRY;
-use crate::broker::node::Node;
+use crate::histogram::Histogram;
 
-/// Ticks in a second of the times in `/proc/self/stat`, on every architecture this runs on.
-const TICKS_A_SECOND: f64 = 100.0;
+/// A text that grows by one metric after the other.
+#[derive(Debug, Default)]
+pub(super) struct Text(String);
 
-/// All metrics at this moment.
-pub(super) fn render(node: &Node) -> String {
-    let mut out = String::new();
-    requests(node, &mut out);
-    let metrics = &node.metrics;
-    let load = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
-    head(&mut out, "cartlog_connections_open", "gauge", "Connections of clients held now.");
-    line(&mut out, "cartlog_connections_open", &[], load(&metrics.open_connections));
-    head(&mut out, "cartlog_connections_total", "counter", "Connections accepted since the start.");
-    line(&mut out, "cartlog_connections_total", &[], load(&metrics.connections));
-    head(
-        &mut out,
-        "cartlog_connections_refused_total",
-        "counter",
-        "Connections closed at once since there were too many.",
-    );
-    line(&mut out, "cartlog_connections_refused_total", &[], load(&metrics.refused_connections));
-    log(node, &mut out);
-    groups(node, &mut out);
-    process(&mut out);
-    out
+/// One metric, whose lines follow its head.
+pub(super) struct Metric<'a> {
+    text: &'a mut Text,
+    name: &'static str,
 }
 
-fn requests(node: &Node, out: &mut String) {
-    let apis = || REGISTRY.iter().zip(&node.metrics.apis);
-    head(
-        out,
-        "cartlog_request_errors_total",
-        "counter",
-        "Requests that could not be answered; their connections were closed.",
-    );
-    for (api, requests) in apis() {
-        line(out, "cartlog_request_errors_total", &[("api", api.name)], requests.errors.load(Ordering::Relaxed));
+impl Text {
+    /// A metric that only rises while the broker runs.
+    pub(super) fn counter(&mut self, name: &'static str, help: &str) -> Metric<'_> {
+        self.metric(name, "counter", help)
     }
-    let name = "cartlog_request_duration_seconds";
-    head(
-        out,
-        name,
-        "histogram",
-        "From the arrival of a request until its answer is ready, waiting for its turn included.",
-    );
-    for (api, requests) in apis() {
-        let mut count = 0;
-        for (bucket, bound) in requests.buckets.iter().zip(BOUNDS_US.map(Some).into_iter().chain([None])) {
-            count += bucket.load(Ordering::Relaxed);
-            let bound = bound.map_or_else(|| "+Inf".to_owned(), |bound_us| seconds(bound_us).to_string());
-            line(out, "cartlog_request_duration_seconds_bucket", &[("api", api.name), ("le", &bound)], count);
+
+    /// A metric that rises and falls.
+    pub(super) fn gauge(&mut self, name: &'static str, help: &str) -> Metric<'_> {
+        self.metric(name, "gauge", help)
+    }
+
+    /// A metric of durations.
+    pub(super) fn histogram(&mut self, name: &'static str, help: &str) -> Metric<'_> {
+        self.metric(name, "histogram", help)
+    }
+
+    /// All that was written.
+    pub(super) fn into_string(self) -> String {
+        self.0
+    }
+
+    fn metric(&mut self, name: &'static str, kind: &str, help: &str) -> Metric<'_> {
+        // Writing to a string can't fail.
+        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
+        Metric { text: self, name }
+    }
+}
+
+impl Metric<'_> {
+    /// The value for these labels.
+    pub(super) fn value(&mut self, labels: &[(&str, &str)], value: impl Display) -> &mut Self {
+        self.line("", labels, None, value);
+        self
+    }
+
+    /// The durations for these labels.
+    pub(super) fn durations(&mut self, labels: &[(&str, &str)], histogram: &Histogram) -> &mut Self {
+        let mut all = 0;
+        for (bound_us, count) in histogram.counts() {
+            let bound = bound_us.map_or_else(|| "+Inf".to_owned(), |bound_us| seconds(bound_us).to_string());
+            self.line("_bucket", labels, Some(("le", &bound)), count);
+            all = count;
         }
-        let total = seconds(requests.total_us.load(Ordering::Relaxed));
-        line(out, "cartlog_request_duration_seconds_sum", &[("api", api.name)], total);
-        line(out, "cartlog_request_duration_seconds_count", &[("api", api.name)], count);
+        self.line("_sum", labels, None, seconds(histogram.total_us()));
+        self.line("_count", labels, None, all);
+        self
+    }
+
+    fn line(&mut self, suffix: &str, labels: &[(&str, &str)], more: Option<(&str, &str)>, value: impl Display) {
+        let out = &mut self.text.0;
+        out.push_str(self.name);
+        out.push_str(suffix);
+        let mut separator = '{';
+        for (label, text) in labels.iter().copied().chain(more) {
+            let escaped = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+            let _ = write!(out, "{separator}{label}=\"{escaped}\"");
+            separator = ',';
+        }
+        let _ = writeln!(out, "{} {value}", if separator == '{' { "" } else { "}" });
     }
 }
 
@@ -70,101 +81,32 @@ fn seconds(duration_us: u64) -> f64 {
     duration_us as f64 / 1e6
 }
 
-fn log(node: &Node, out: &mut String) {
-    let topics = node.log.topics();
-    let each = |out: &mut String, name: &str, help: &str, value: fn(&crate::log::Partition) -> u64| {
-        head(out, name, "gauge", help);
-        for partition in topics.iter().flat_map(|topic| topic.partitions()) {
-            let index = partition.index().to_string();
-            line(out, name, &[("topic", partition.topic()), ("partition", &index)], value(partition));
-        }
-    };
-    each(out, "cartlog_log_size_bytes", "Bytes of a partition's records on disk.", crate::log::Partition::bytes);
-    each(out, "cartlog_log_start_offset", "The first offset that a partition keeps.", |partition| {
-        partition.start().0.unsigned_abs()
-    });
-    each(out, "cartlog_log_end_offset", "The offset behind a partition's last record.", |partition| {
-        partition.end().0.unsigned_abs()
-    });
-    each(out, "cartlog_log_offline", "1 if a partition could not be opened.", |partition| {
-        u64::from(partition.offline().is_some())
-    });
-}
-
-fn groups(node: &Node, out: &mut String) {
-    let groups = node.groups.list();
-    head(out, "cartlog_group_members", "gauge", "Members of a consumer group.");
-    for group in &groups {
-        // A group may have gone since it was listed.
-        let members = node.groups.describe(&group.id).map_or(0, |described| described.members.len());
-        line(out, "cartlog_group_members", &[("group", &group.id)], members);
-    }
-    head(out, "cartlog_group_lag", "gauge", "Offsets that a consumer group has still to read, by committed offsets.");
-    for group in &groups {
-        for topic in node.groups.all_committed(&group.id) {
-            for (index, committed) in topic.offsets {
-                let Some(partition) = topic.topic.partition(index) else {
-                    continue;
-                };
-                let lag = partition.end().0.saturating_sub(committed.offset).max(0);
-                let labels = [("group", &*group.id), ("topic", topic.topic.name()), ("partition", &index.to_string())];
-                line(out, "cartlog_group_lag", &labels, lag);
-            }
-        }
-    }
-}
-
-/// Memory and processor time, under the names that Prometheus' own clients give them; nothing where there is no `/proc`.
-fn process(out: &mut String) {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    if let Some(kibibytes) = resident.and_then(|text| text.trim().trim_end_matches(" kB").parse::<u64>().ok()) {
-        head(out, "process_resident_memory_bytes", "gauge", "Resident memory of the process.");
-        line(out, "process_resident_memory_bytes", &[], kibibytes * 1024);
-    }
-    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    // The name of the program, which may hold spaces, ends at the last bracket; the times are the 12th and 13th after it.
-    let fields: Vec<_> = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace().collect();
-    if let Some([Ok(user), Ok(system)]) = fields.get(11..13).map(|two| [two[0].parse::<f64>(), two[1].parse::<f64>()]) {
-        head(out, "process_cpu_seconds_total", "counter", "Processor time of the process, user and system.");
-        line(out, "process_cpu_seconds_total", &[], (user + system) / TICKS_A_SECOND);
-    }
-}
-
-// Writing to a string can't fail.
-fn head(out: &mut String, name: &str, kind: &str, help: &str) {
-    let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}");
-}
-
-fn line(out: &mut String, name: &str, labels: &[(&str, &str)], value: impl Display) {
-    out.push_str(name);
-    for (at, (label, text)) in labels.iter().enumerate() {
-        let escaped = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-        let _ = write!(out, "{}{label}=\"{escaped}\"", if at == 0 { '{' } else { ',' });
-    }
-    let _ = writeln!(out, "{} {value}", if labels.is_empty() { "" } else { "}" });
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
     fn labels_are_escaped() {
-        let mut out = String::new();
-        line(&mut out, "m", &[("a", "x\"y\\z\n"), ("b", "")], 1.5);
-        line(&mut out, "m", &[], 2);
-        assert_eq!(out, "m{a=\"x\\\"y\\\\z\\n\",b=\"\"} 1.5\nm 2\n");
+        let mut text = Text::default();
+        text.gauge("m", "Help.").value(&[("a", "x\"y\\z\n"), ("b", "")], 1.5).value(&[], 2);
+        let expected = "# HELP m Help.\n# TYPE m gauge\nm{a=\"x\\\"y\\\\z\\n\",b=\"\"} 1.5\nm 2\n";
+        assert_eq!(text.into_string(), expected);
     }
 
     #[test]
-    fn the_process_is_measured() {
-        let mut out = String::new();
-        process(&mut out);
-        let value = |name: &str| -> f64 {
-            let line = out.lines().find(|line| line.starts_with(name)).unwrap();
-            line.rsplit_once(' ').unwrap().1.parse().unwrap()
-        };
-        assert!(value("process_resident_memory_bytes") > 1e6 && value("process_cpu_seconds_total") >= 0.0, "{out}");
+    fn durations_have_buckets_a_sum_and_a_count() {
+        let histogram = Histogram::default();
+        histogram.observe(Duration::from_millis(2));
+        let mut text = Text::default();
+        text.histogram("h", "Help.").durations(&[("a", "b")], &histogram);
+        let text = text.into_string();
+        for line in
+            ["h_bucket{a=\"b\",le=\"0.001\"} 0", "h_bucket{a=\"b\",le=\"0.0025\"} 1", "h_bucket{a=\"b\",le=\"+Inf\"} 1"]
+        {
+            assert!(text.lines().any(|found| found == line), "{line} in {text}");
+        }
+        assert!(text.ends_with("h_sum{a=\"b\"} 0.002\nh_count{a=\"b\"} 1\n"), "{text}");
     }
 }

@@ -127,7 +127,9 @@ impl Partition {
         writer.retired.drain(..files.len() - 1);
         writer.synced = Instant::now();
         drop(writer);
-        *last = LastSync { batches, bytes, group: batches - last.batches, took: start.elapsed() };
+        let took = start.elapsed();
+        self.services.syncs.observe(took);
+        *last = LastSync { batches, bytes, group: batches - last.batches, took };
         if let Err(error) = self.keep_producers(KEEP_PRODUCERS_BYTES) {
             tracing::warn!("the next start will take longer: {error}");
         }

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use super::durability::Durability;
 use super::subscription::Waiters;
+use super::traffic::Counters;
 use super::{Partition, Services, Writer, partition_folder};
 use crate::io::{Directory, MemoryDirectory};
 use crate::log::batch::Offset;
@@ -84,6 +85,7 @@ impl Partition {
         segments.push(Arc::clone(&active.segment));
         let start = segments.first().map_or(recovered.end, |segment| segment.base()).max(kept_from);
         let (producers, unkept_bytes) = recall_producers(directory, &folder, &segments, recovered.end)?;
+        let counters = Counters::from(recovered.end, active.segment.preceding_bytes() + active.segment.size());
         let durable = if created { recovered.end } else { recovery_point.min(recovered.end) };
         Ok(Arc::new_cyclic(|itself| Self {
             topic,
@@ -106,6 +108,7 @@ impl Partition {
             start: AtomicI64::new(start.0),
             end: AtomicI64::new(recovered.end.0),
             batches: AtomicU64::new(0),
+            counters,
             durable: watch::Sender::new(Durability::Until(durable)),
             waiters: Waiters::default(),
             latch: OnceLock::new(),
