@@ -339,7 +339,7 @@ survives a power loss. One with acks=1 is answered once they are in the page cac
 process, and the disk follows within --flush-interval. With acks=0 nothing is promised.
 
 Settings of the log hold for topics that don't set their own (cartlog topics alter NAME --set retention.ms=…), and can
-stand in the table [log] of cartlog.toml.")]
+stand in the table [log] of cartlog.toml; those of consumer groups in its table [groups].")]
 pub(crate) struct Broker {
     /// Address to listen on
     #[arg(
@@ -380,6 +380,9 @@ pub(crate) struct Broker {
     /// Settings of the log.
     #[command(flatten)]
     pub(crate) log: LogSettings,
+    /// Settings of consumer groups.
+    #[command(flatten)]
+    pub(crate) groups: GroupSettings,
 }
 
 /// Settings of the log that a broker serves, for topics that don't set their own.
@@ -398,6 +401,24 @@ pub(crate) struct LogSettings {
     /// How long a record may wait for the disk that no acks=all has asked for [default: 1m]
     #[arg(long, value_name = "TIME", env = "CARTLOG_FLUSH_INTERVAL", hide_env_values = true)]
     pub(crate) flush_interval: Option<String>,
+}
+
+/// Settings of the consumer groups that a broker coordinates.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Consumer groups")]
+pub(crate) struct GroupSettings {
+    /// How long the first member of an empty group waits for others [default: 0s]
+    #[arg(long, value_name = "TIME", env = "CARTLOG_INITIAL_REBALANCE_DELAY", hide_env_values = true)]
+    pub(crate) initial_rebalance_delay: Option<String>,
+    /// The shortest session timeout that a member may ask for [default: 6s]
+    #[arg(long, value_name = "TIME", env = "CARTLOG_MIN_SESSION_TIMEOUT", hide_env_values = true)]
+    pub(crate) min_session_timeout: Option<String>,
+    /// The longest session timeout that a member may ask for [default: 30m]
+    #[arg(long, value_name = "TIME", env = "CARTLOG_MAX_SESSION_TIMEOUT", hide_env_values = true)]
+    pub(crate) max_session_timeout: Option<String>,
+    /// How long offsets are kept after their group lost its last member: 12h, 30d or forever [default: 7d]
+    #[arg(long, value_name = "TIME", env = "CARTLOG_OFFSETS_RETENTION", hide_env_values = true)]
+    pub(crate) offsets_retention: Option<String>,
 }
 
 /// `cartlog topics`

@@ -8,11 +8,13 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use cartlog_storage::groups::GroupOptions;
 use cartlog_storage::log::LogOptions;
 use serde::Deserialize;
 
 use super::Usage;
-use super::arguments::{Common, Load, LogSettings, RejectOptions};
+use super::arguments::{Common, GroupSettings, Load, LogSettings, RejectOptions};
+use super::group_settings::{GroupFile, group_options};
 use super::log_settings::{LogFile, log_options};
 use super::security::{SecurityFile, client_options};
 use super::summary::Summary;
@@ -36,6 +38,9 @@ struct File {
     /// Settings of the log that a broker serves.
     #[serde(default)]
     log: LogFile,
+    /// Settings of the consumer groups of a broker.
+    #[serde(default)]
+    groups: GroupFile,
     store: Option<PathBuf>,
     brokers: Option<Brokers>,
     topic: Option<String>,
@@ -179,6 +184,14 @@ impl Settings {
     /// When a value isn't understood or is out of range.
     pub(crate) fn log_options(&self, typed: &LogSettings) -> Result<LogOptions> {
         log_options(typed, &self.file.log)
+    }
+
+    /// The options of the consumer groups that a broker coordinates.
+    ///
+    /// # Errors
+    /// When a value isn't understood or is out of range.
+    pub(crate) fn group_options(&self, typed: &GroupSettings) -> Result<GroupOptions> {
+        group_options(typed, &self.file.groups)
     }
 
     /// How many rejected rows a load bears.

@@ -47,13 +47,20 @@ pub(super) fn execute(options: &arguments::Broker, settings: &Settings) -> Resul
         default_partitions: options.default_partitions,
         auto_create: !options.no_auto_create,
         insecure: options.insecure,
+        groups: settings.group_options(&options.groups)?,
         ..BrokerOptions::default()
     };
     let broker = runtime.block_on(Broker::bind(log, options))?;
     if settings.json {
         println!(
             "{}",
-            json!({ "address": broker.address().to_string(), "metrics": broker.metrics_address().map(|address| address.to_string()), "log": folder, "topics": topics, "security": secured })
+            json!({
+                "address": broker.address().to_string(),
+                "metrics": broker.metrics_address().map(|address| address.to_string()),
+                "log": folder,
+                "topics": topics,
+                "security": secured,
+            })
         );
     } else if !settings.quiet {
         println!("Kafka clients: {}", broker.address());
