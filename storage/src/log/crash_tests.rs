@@ -111,6 +111,37 @@ fn check(partition: &Partition, count: i64) {
 }
 
 #[test]
+fn the_latest_record_is_found_wherever_the_start_lies() {
+    // Two segments at least, times that rise, fall and come again.
+    let times = [5, 9, 1, 7, 7, 3, 9, 2, 8, 8, 1, 4, 4, 0];
+    for close in [true, false] {
+        let bench = Bench::new(600);
+        let log = bench.open();
+        let partition = events(&log);
+        for time in times {
+            partition.append(&batch(3, 1000 + time, b"some value")).unwrap();
+        }
+        assert!(bench.files("log").len() > 2, "segments roll");
+        if close {
+            log.close().unwrap();
+        }
+        drop((partition, log));
+        let log = bench.open();
+        let partition = events(&log);
+        for start in 0..times.len() as i64 * 3 {
+            partition.delete_records(Some(Offset(start))).unwrap();
+            let kept = (start..).take_while(|offset| *offset < times.len() as i64 * 3);
+            let records = kept.map(|offset| (times[offset as usize / 3], -offset)).max();
+            let expected =
+                records.map(|(time, offset)| TimedOffset { timestamp_ms: 1000 + time, offset: Offset(-offset) });
+            assert_eq!(partition.latest_time().unwrap(), expected, "from {start}");
+        }
+        partition.delete_records(None).unwrap();
+        assert_eq!(partition.latest_time().unwrap(), None, "nothing remains");
+    }
+}
+
+#[test]
 fn everything_is_there_after_a_restart_closed_or_not() {
     for close in [true, false] {
         let bench = Bench::new(2000);

@@ -13,6 +13,7 @@ mod retention;
 mod roll;
 mod start;
 mod subscription;
+mod times;
 mod traffic;
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -32,7 +33,6 @@ use super::error::LogError;
 use super::flush::{FlushQueue, FlushState};
 use super::options::TimestampType;
 use super::producers::{Producers, Verdict};
-use super::records;
 use super::segment::{Location, Segment};
 use super::settings::PartitionLimits;
 use super::slice::LogSlice;
@@ -275,50 +275,6 @@ impl Partition {
             || self.bytes_before_end(),
             |(segment, location)| segment.preceding_bytes() + location.position,
         ))
-    }
-
-    /// The first record whose time is at or after `timestamp_ms`; `None` if there is none.
-    ///
-    /// # Errors
-    /// [`LogError::Io`] and [`LogError::Corrupt`] of the files.
-    pub fn offset_for_time(&self, timestamp_ms: i64) -> Result<Option<TimedOffset>, LogError> {
-        self.check_online()?;
-        for segment in self.segments() {
-            if segment.latest(&*self.services.directory)?.is_none_or(|(latest, _)| latest < timestamp_ms) {
-                continue;
-            }
-            let mut from = self.start();
-            // A batch that claims a late time needn't hold a record of that time.
-            while let Some(location) = segment.locate_time(&*self.services.directory, timestamp_ms, from)? {
-                let batch = segment.read_batch(&location)?;
-                let found = records::find_time(&batch, timestamp_ms, from).map_err(|error| LogError::Corrupt {
-                    path: segment.path().to_owned(),
-                    position: location.position,
-                    detail: error.to_string(),
-                })?;
-                if found.is_some() {
-                    return Ok(found);
-                }
-                from = location.header.next_offset();
-            }
-        }
-        Ok(None)
-    }
-
-    /// The record with the latest time; `None` if no record has one.
-    ///
-    /// # Errors
-    /// As [`Partition::offset_for_time`].
-    pub fn latest_time(&self) -> Result<Option<TimedOffset>, LogError> {
-        self.check_online()?;
-        let mut latest = None;
-        for segment in self.segments() {
-            let time = segment.latest(&*self.services.directory)?.map(|(time, _)| time);
-            if time > latest {
-                latest = time;
-            }
-        }
-        latest.map_or(Ok(None), |latest| self.offset_for_time(latest))
     }
 
     /// Leaves the files as small as they can be and the indexes complete, as for a log that is closed.

@@ -23,12 +23,41 @@ const MAXIMUM_SNAPPY: usize = 64 << 20;
 /// # Errors
 /// `InvalidData` or `UnexpectedEof` if the records aren't what the header says.
 pub(super) fn find_time(batch: &[u8], timestamp_ms: i64, from: Offset) -> io::Result<Option<TimedOffset>> {
+    let mut first = None;
+    visit(batch, from, |found| {
+        first = (found.timestamp_ms >= timestamp_ms).then_some(found);
+        first.is_none()
+    })?;
+    Ok(first)
+}
+
+/// Finds the record of a batch with the latest time, not before an offset, and the first of those; `None` if none has a
+/// time. `batch` is the whole batch.
+///
+/// # Errors
+/// As [`find_time`].
+pub(super) fn find_latest(batch: &[u8], from: Offset) -> io::Result<Option<TimedOffset>> {
+    let mut latest: Option<TimedOffset> = None;
+    visit(batch, from, |found| {
+        if found.timestamp_ms > latest.map_or(-1, |latest| latest.timestamp_ms) {
+            latest = Some(found);
+        }
+        true
+    })?;
+    Ok(latest)
+}
+
+/// Runs `look` on each record from an offset on, until it says that it has seen enough.
+fn visit(batch: &[u8], from: Offset, mut look: impl FnMut(TimedOffset) -> bool) -> io::Result<()> {
     let header = BatchHeader::decode(batch).map_err(invalid)?;
     let body = &batch[HEADER_LENGTH.min(batch.len())..];
     if header.attributes.is_log_append_time() {
         // Then all records have the time of the batch.
         let found = TimedOffset { timestamp_ms: header.max_timestamp_ms, offset: header.base_offset.max(from) };
-        return Ok((header.max_timestamp_ms >= timestamp_ms && found.offset <= header.last_offset()).then_some(found));
+        if found.offset <= header.last_offset() {
+            look(found);
+        }
+        return Ok(());
     }
     let mut records: Box<dyn BufRead + '_> = match header.attributes.compression().map_err(invalid)? {
         Compression::None => Box::new(body),
@@ -47,12 +76,12 @@ pub(super) fn find_time(batch: &[u8], timestamp_ms: i64, from: Offset) -> io::Re
             timestamp_ms: header.base_timestamp_ms.saturating_add(read_varint(&mut record)?),
             offset: Offset(header.base_offset.0.saturating_add(read_varint(&mut record)?)),
         };
-        if found.timestamp_ms >= timestamp_ms && found.offset >= from {
-            return Ok(Some(found));
+        if found.offset >= from && !look(found) {
+            return Ok(());
         }
         io::copy(&mut record, &mut io::sink())?;
     }
-    Ok(None)
+    Ok(())
 }
 
 fn invalid(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
@@ -187,6 +216,10 @@ mod tests {
             let expected = expected
                 .map(|(time, at)| TimedOffset { timestamp_ms: BASE_MS + time, offset: Offset(at) });
             prop_assert_eq!(find_time(&batch(&times, code), BASE_MS + sought, Offset(from)).unwrap(), expected);
+            let kept = times.iter().zip(0_i64..).filter(|&(_, at)| at >= from);
+            let latest = kept.max_by_key(|&(&time, at)| (time, -at));
+            let latest = latest.map(|(time, at)| TimedOffset { timestamp_ms: BASE_MS + time, offset: Offset(at) });
+            prop_assert_eq!(find_latest(&batch(&times, code), Offset(from)).unwrap(), latest);
         }
 
         #[test]

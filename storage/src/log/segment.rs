@@ -242,6 +242,39 @@ impl Segment {
         Ok(latest.map(|entry| (entry.timestamp_ms, Offset(self.base.0 + i64::from(entry.relative)))))
     }
 
+    /// The batches that may hold the latest record at or after `from`: the one that `from` lies within, if it begins before
+    /// it, and of those behind it the first with the latest time.
+    ///
+    /// # Errors
+    /// [`LogError`] if the files can't be read or are damaged there.
+    pub(super) fn latest_batches(
+        &self,
+        directory: &dyn Directory,
+        from: Offset,
+    ) -> Result<[Option<Location>; 2], LogError> {
+        if let Some((time, offset)) = self.latest(directory)?
+            && let Some(location) = self.locate(directory, offset)?
+            // An index is a cache, and the latest batch may lie below `from`.
+            && location.header.max_timestamp_ms == time
+            && location.header.base_offset >= from
+        {
+            return Ok([None, Some(location)]);
+        }
+        let Some(first) = self.locate(directory, from)? else {
+            return Ok([None, None]);
+        };
+        let mut found: [Option<Location>; 2] = [None, None];
+        let mut scanner = Scanner::new(&*self.reader, first.position, self.size(), HOP_CHUNK);
+        while let Some(location) = self.expect(scanner.next(false))? {
+            let place = usize::from(location.header.base_offset >= from);
+            let latest_ms = |location: &Location| location.header.max_timestamp_ms;
+            if found[place].as_ref().is_none_or(|before| latest_ms(before) < latest_ms(&location)) {
+                found[place] = Some(location);
+            }
+        }
+        Ok(found)
+    }
+
     /// Finds the first batch that holds a time at or after `timestamp_ms`.
     ///
     /// # Errors
