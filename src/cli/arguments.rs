@@ -565,8 +565,8 @@ pub(crate) struct Inspect {
   cartlog verify                                exit code 1 if anything is damaged
   cartlog verify --json
 
-Of the log, each batch's header and checksum is compared, offsets must follow each other, and indexes must fit; each
-fault is told with its file, position and offset. Nothing is changed. A log that is served can't be checked: stop the
+Of the log, each batch's header and checksum is compared, offsets must follow each other, and indexes must fit; the
+committed offsets of groups and the snapshots of producers have checksums too. Each fault is told with its file, position and offset. Nothing is changed. A log that is served can't be checked: stop the
 broker first.")]
 pub(crate) struct Verify {}
 

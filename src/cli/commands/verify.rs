@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
+use cartlog_storage::groups;
 use cartlog_storage::io::{Directory, OsDirectory};
 use cartlog_storage::log::{self, LogReport};
 use cartlog_storage::store::{self, StoreError, VerifyReport};
@@ -46,7 +47,9 @@ fn check_log(settings: &Settings) -> Result<Option<LogReport>> {
     }
     let directory = OsDirectory::open(&folder).with_context(|| format!("can't open {}", folder.display()))?;
     let directory: Arc<dyn Directory> = Arc::new(directory);
-    let report = log::verify(&directory).with_context(|| format!("can't check the log in {}", folder.display()))?;
+    let failed = || format!("can't check the log in {}", folder.display());
+    let mut report = log::verify(&directory).with_context(failed)?;
+    groups::verify(&directory, &mut report).with_context(failed)?;
     Ok((report.files > 0).then_some(report))
 }
 

@@ -29,6 +29,7 @@ mod options;
 mod store;
 mod subscription;
 mod table;
+mod verify;
 
 pub use coordinator::{Answer, Coordinator, GroupDescription, MemberDescription};
 pub use error::{GroupError, JournalError};
@@ -37,3 +38,4 @@ pub use group::GroupState;
 pub use member::{Identity, JoinRequest, Joined, JoinedMember, Protocol, SyncRequest, Synced};
 pub use offsets::{NewOffset, OffsetDeletion, TopicOffsets};
 pub use options::GroupOptions;
+pub use verify::verify;

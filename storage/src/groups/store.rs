@@ -64,16 +64,24 @@ struct Change {
     done: oneshot::Sender<Result<(), GroupError>>,
 }
 
+/// Takes the right to the journal.
+///
+/// # Errors
+/// [`JournalError::InUse`] if another holds it, [`JournalError::Io`].
+pub(super) fn lock(directory: &dyn Directory) -> Result<Box<dyn LockGuard>, JournalError> {
+    directory.lock(LOCK_PATH).map_err(|source| match source.kind() {
+        std::io::ErrorKind::WouldBlock => JournalError::InUse,
+        _ => JournalError::Io { action: "lock", path: LOCK_PATH, source },
+    })
+}
+
 impl GroupStore {
     /// Opens the journal of the log in `directory` and starts its thread.
     ///
     /// # Errors
     /// [`JournalError`].
     pub(super) fn open(directory: Arc<dyn Directory>) -> Result<Self, JournalError> {
-        let lock = directory.lock(LOCK_PATH).map_err(|source| match source.kind() {
-            std::io::ErrorKind::WouldBlock => JournalError::InUse,
-            _ => JournalError::Io { action: "lock", path: LOCK_PATH, source },
-        })?;
+        let lock = lock(&*directory)?;
         let mut table = Table::default();
         let journal = Journal::open(directory, |record| table.apply(record))?;
         let shared = Arc::new(Shared { table: RwLock::new(table), ..Shared::default() });

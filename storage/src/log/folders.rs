@@ -11,6 +11,25 @@ use crate::io::Directory;
 
 const METADATA_FILE: &str = "partition.metadata";
 
+/// The file that names the topic of a folder.
+pub(super) fn metadata_path(folder: &str) -> String {
+    format!("{folder}/{METADATA_FILE}")
+}
+
+fn metadata(topic: TopicId) -> String {
+    format!("version: 0\ntopic_id: {topic}")
+}
+
+/// Checks that a folder's file names this topic; tells where it doesn't, and what is expected.
+pub(super) fn check_metadata(bytes: &[u8], topic: TopicId) -> Result<(), (usize, String)> {
+    let expected = metadata(topic);
+    if bytes == expected.as_bytes() {
+        return Ok(());
+    }
+    let same = bytes.iter().zip(expected.as_bytes()).take_while(|(got, expected)| got == expected).count();
+    Err((same, format!("the file says {:?}, expected {expected:?}", String::from_utf8_lossy(bytes))))
+}
+
 /// Creates an empty folder for one partition of a topic; one that is there already is set aside.
 pub(super) fn create(directory: &dyn Directory, entry: &TopicEntry, index: i32) -> Result<(), LogError> {
     let folder = partition_folder(&entry.name, index);
@@ -18,9 +37,9 @@ pub(super) fn create(directory: &dyn Directory, entry: &TopicEntry, index: i32) 
         set_aside(directory, &folder)?;
     }
     directory.create_all(&folder).at("create", &folder)?;
-    let path = format!("{folder}/{METADATA_FILE}");
+    let path = metadata_path(&folder);
     let file = directory.create(&path).at("create", &path)?;
-    file.append(format!("version: 0\ntopic_id: {}", entry.id).as_bytes()).at("write", &path)?;
+    file.append(metadata(entry.id).as_bytes()).at("write", &path)?;
     file.sync().at("sync", &path)?;
     directory.sync_directory(&folder).at("sync", &folder)
 }
@@ -30,7 +49,7 @@ pub(super) fn remove(directory: &dyn Directory, entry: &TopicEntry) -> Result<()
     for index in 0..entry.partitions {
         let folder = partition_folder(&entry.name, index);
         // A folder of the same name may belong to a later topic.
-        let metadata = directory.map(&format!("{folder}/{METADATA_FILE}")).unwrap_or_default();
+        let metadata = directory.map(&metadata_path(&folder)).unwrap_or_default();
         let ours = std::str::from_utf8(&metadata).is_ok_and(|text| text.contains(&entry.id.to_string()));
         if ours {
             directory.remove_all(&folder).at("remove", &folder)?;
@@ -42,8 +61,7 @@ pub(super) fn remove(directory: &dyn Directory, entry: &TopicEntry) -> Result<()
 /// Renames partition folders that no topic owns: the leftovers of a creation that was cut short.
 pub(super) fn set_strays_aside(directory: &dyn Directory, catalogue: &Catalogue) -> Result<(), LogError> {
     for name in directory.list("").at("list", "the log's folder")? {
-        let metadata = format!("{name}/{METADATA_FILE}");
-        let is_partition = directory.exists(&metadata).unwrap_or(false);
+        let is_partition = directory.exists(&metadata_path(&name)).unwrap_or(false);
         if is_partition && !name.ends_with("-stray") && !catalogue.knows_folder(&name) {
             set_aside(directory, &name)?;
         }

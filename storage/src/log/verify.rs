@@ -2,7 +2,8 @@
 //!
 //! Opening a log trusts what was on disk and reads only what may be torn; this walk trusts nothing. Each batch's header
 //! and checksum are compared, and what the checksum doesn't cover: base offsets must follow each other, epochs must be
-//! ours. Index entries must name batches that are there. Nothing is written; a start afterwards finds the log as it was.
+//! ours. Index entries must name batches that are there, snapshots of producers must have their checksum, and each folder must
+//! name its topic. Nothing is written; a start afterwards finds the log as it was.
 
 use std::sync::Arc;
 
@@ -10,11 +11,14 @@ use super::batch::{BatchError, BatchHeader, Offset};
 use super::catalogue::Catalogue;
 use super::checkpoint::Checkpoint;
 use super::error::{IoContext as _, LogError};
+use super::folders;
 use super::index::{Entry, Index, OffsetEntry, TimeEntry};
 use super::partition::{LEADER_EPOCH, partition_folder};
+use super::producers::Snapshot;
 use super::recovery::list_bases;
 use super::root::LOCK_PATH;
 use super::segment::{Scanner, Step, segment_path};
+use super::topic::TopicId;
 use crate::io::Directory;
 
 /// What a check of a whole log found.
@@ -89,7 +93,11 @@ pub fn verify(directory: &Arc<dyn Directory>) -> Result<LogReport, LogError> {
         for index in 0..entry.partitions {
             let kept_from = starts.as_ref().map_or(Offset(0), |starts| starts.point(&name, index));
             let on_disk = recovery_points.point(&name, index).max(kept_from);
-            verify_partition(&**directory, &partition_folder(&name, index), kept_from, on_disk, &mut report)?;
+            let folder = partition_folder(&name, index);
+            verify_partition(&**directory, &folder, kept_from, on_disk, &mut report)?;
+            if directory.exists(&folder).at("look for", &folder)? {
+                verify_small_files(&**directory, &folder, entry.id, &mut report)?;
+            }
         }
     }
     Ok(report)
@@ -102,7 +110,8 @@ impl LogReport {
         self.faults.is_empty()
     }
 
-    fn fault(&mut self, path: &str, position: u64, offset: Option<Offset>, what: String) {
+    /// Notes a place that is not as it was written.
+    pub(crate) fn fault(&mut self, path: &str, position: u64, offset: Option<Offset>, what: String) {
         self.faults.push(LogFault { path: path.to_owned(), position, offset, what });
     }
 
@@ -148,6 +157,40 @@ fn verify_partition(
     if let Some(end) = end.filter(|end| *end < on_disk) {
         let what = format!("the records end at offset {end}, but were on disk up to {on_disk}");
         report.fault(folder, 0, Some(end), what);
+    }
+    Ok(())
+}
+
+/// Checks the name that the folder gives its topic, and the snapshots of producers.
+fn verify_small_files(
+    directory: &dyn Directory,
+    folder: &str,
+    topic: TopicId,
+    report: &mut LogReport,
+) -> Result<(), LogError> {
+    check_file(directory, &folders::metadata_path(folder), report, |bytes| folders::check_metadata(bytes, topic))?;
+    for path in Snapshot::paths(directory, folder) {
+        check_file(directory, &path, report, Snapshot::check)?;
+    }
+    Ok(())
+}
+
+/// Checks the bytes of a file that must be there; `check` tells where they are wrong, and how.
+fn check_file(
+    directory: &dyn Directory,
+    path: &str,
+    report: &mut LogReport,
+    check: impl Fn(&[u8]) -> Result<(), (usize, String)>,
+) -> Result<(), LogError> {
+    if !directory.exists(path).at("look for", path)? {
+        report.fault(path, 0, None, "the file is gone".to_owned());
+        return Ok(());
+    }
+    let bytes = directory.map(path).at("read", path)?;
+    report.files += 1;
+    report.bytes += bytes.len() as u64;
+    if let Err((position, what)) = check(&bytes) {
+        report.fault(path, position as u64, None, what);
     }
     Ok(())
 }
@@ -420,6 +463,34 @@ mod tests {
             }
             assert!(entries > 0, "nothing was flipped");
         }
+    }
+
+    #[test]
+    fn a_flipped_bit_anywhere_in_a_small_file_is_found_and_located() {
+        let folder = tempfile::tempdir().unwrap();
+        closed_log(folder.path(), 4);
+        let snapshots = files(folder.path(), "snapshot");
+        assert!(!snapshots.is_empty(), "producers are written down");
+        let metadata = folder.path().join("events-0/partition.metadata");
+        for path in snapshots.iter().chain([&metadata, &folder.path().join("cartlog.topics")]) {
+            let sound = fs::read(path).unwrap();
+            for at in 0..sound.len() {
+                for bit in 0..8 {
+                    let mut damaged = sound.clone();
+                    damaged[at] ^= 1 << bit;
+                    fs::write(path, &damaged).unwrap();
+                    let faults = checked(folder.path()).faults;
+                    assert_eq!(faults.len(), 1, "byte {at} of {}: {faults:?}", path.display());
+                    assert!(path.ends_with(&faults[0].path), "{faults:?}");
+                    if *path == metadata {
+                        assert_eq!(faults[0].position, at as u64, "{faults:?}");
+                    }
+                }
+            }
+            fs::write(path, &sound).unwrap();
+        }
+        fs::remove_file(&metadata).unwrap();
+        assert_eq!(checked(folder.path()).faults[0].path, "events-0/partition.metadata");
     }
 
     #[test]

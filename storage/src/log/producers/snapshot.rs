@@ -49,12 +49,22 @@ impl Snapshot {
         offsets.retain(|offset| (start..=end).contains(offset));
         for &offset in offsets.iter().rev() {
             let path = path(folder, offset);
-            match directory.map(&path).ok().and_then(|bytes| decode(&bytes)) {
+            match directory.map(&path).ok().and_then(|bytes| decode(&bytes).ok()) {
                 Some(producers) => return Self { offset, producers },
                 None => tracing::warn!(path, "the snapshot of producers is damaged; an older one is used"),
             }
         }
         Self { offset: start, producers: Producers::default() }
+    }
+
+    /// The paths of the snapshots in a folder.
+    pub(in crate::log) fn paths(directory: &dyn Directory, folder: &str) -> Vec<String> {
+        list(directory, folder).into_iter().map(|offset| path(folder, offset)).collect()
+    }
+
+    /// Checks a snapshot's bytes; tells where they are wrong, and how.
+    pub(in crate::log) fn check(bytes: &[u8]) -> Result<(), (usize, String)> {
+        decode(bytes).map(|_| ())
     }
 
     /// Writes the snapshot and removes those that are too old to be of use.
@@ -123,14 +133,21 @@ fn encode(producers: &Producers) -> Vec<u8> {
     bytes
 }
 
-fn decode(bytes: &[u8]) -> Option<Producers> {
-    if bytes.len() < HEADER || bytes[..CRC_AT] != VERSION.to_be_bytes() {
-        return None;
+/// The producers, or where the bytes are wrong, and how.
+fn decode(bytes: &[u8]) -> Result<Producers, (usize, String)> {
+    let version = i16::from_be_bytes(array(bytes, 0)?);
+    if version != VERSION {
+        return Err((0, format!("the snapshot's version is {version}, expected {VERSION}")));
     }
     let checksum = u32::from_be_bytes(array(bytes, CRC_AT)?);
-    let count = usize::try_from(u32::from_be_bytes(array(bytes, COUNT_AT)?)).ok()?;
-    if bytes.len() != HEADER + count.checked_mul(ENTRY)? || crc32c::crc32c(&bytes[COUNT_AT..]) != checksum {
-        return None;
+    let count = u64::from(u32::from_be_bytes(array(bytes, COUNT_AT)?));
+    let expected = HEADER as u64 + count * ENTRY as u64;
+    if bytes.len() as u64 != expected {
+        return Err((COUNT_AT, format!("{count} entries make {expected} bytes, the snapshot has {}", bytes.len())));
+    }
+    let computed = crc32c::crc32c(&bytes[COUNT_AT..]);
+    if computed != checksum {
+        return Err((CRC_AT, format!("the snapshot's checksum is {checksum:08x}, its content has {computed:08x}")));
     }
     let mut producers = Producers::default();
     for entry in bytes[HEADER..].chunks_exact(ENTRY) {
@@ -142,11 +159,12 @@ fn decode(bytes: &[u8]) -> Option<Producers> {
         };
         producers.remember(i64::from_be_bytes(array(entry, 0)?), i16::from_be_bytes(array(entry, 8)?), batch);
     }
-    Some(producers)
+    Ok(producers)
 }
 
-fn array<const LENGTH: usize>(bytes: &[u8], at: usize) -> Option<[u8; LENGTH]> {
-    bytes.get(at..at + LENGTH)?.try_into().ok()
+fn array<const LENGTH: usize>(bytes: &[u8], at: usize) -> Result<[u8; LENGTH], (usize, String)> {
+    let there = bytes.get(at..at + LENGTH).and_then(|slice| slice.try_into().ok());
+    there.ok_or_else(|| (bytes.len(), format!("the snapshot ends here, {} bytes are expected at least", at + LENGTH)))
 }
 
 #[cfg(test)]
@@ -172,8 +190,8 @@ mod tests {
     fn roundtrip() {
         let bytes = encode(&sample());
         assert_eq!(bytes.len(), HEADER + 20 * ENTRY);
-        assert_eq!(decode(&bytes), Some(sample()));
-        assert_eq!(decode(&encode(&Producers::default())), Some(Producers::default()));
+        assert_eq!(decode(&bytes), Ok(sample()));
+        assert_eq!(decode(&encode(&Producers::default())), Ok(Producers::default()));
     }
 
     #[test]
@@ -182,8 +200,8 @@ mod tests {
         for at in 0..sound.len() {
             let mut damaged = sound.clone();
             damaged[at] ^= 1;
-            assert_eq!(decode(&damaged), None, "byte {at}");
-            assert_eq!(decode(&sound[..at]), None, "cut at {at}");
+            assert!(decode(&damaged).is_err(), "byte {at}");
+            assert!(decode(&sound[..at]).is_err(), "cut at {at}");
         }
     }
 
