@@ -26,6 +26,7 @@ const MORSEL_ROWS: usize = 64 * CHUNK_ROWS;
 pub struct Input<'a> {
     events: Events<'a>,
     selection: Selection,
+    filter: Filter,
 }
 
 /// A kernel over chunks of rows.
@@ -65,7 +66,20 @@ impl<'a> Input<'a> {
     #[must_use]
     pub fn new(events: Events<'a>, filter: &Filter) -> Self {
         let selection = Selection::new(&events, filter);
-        Self { events, selection }
+        Self { events, selection, filter: filter.clone() }
+    }
+
+    /// Of these, the events of one type.
+    pub(crate) fn only(&self, event_type: &str) -> Self {
+        let known = &self.filter.event_types;
+        let event_types = vec![event_type.to_owned()];
+        let filter = if known.is_empty() || known.iter().any(|known| known == event_type) {
+            Filter { event_types, ..self.filter.clone() }
+        } else {
+            // Nothing happens after the end of time.
+            Filter { from: Some(i64::MAX), to: Some(i64::MIN), event_types, ..self.filter.clone() }
+        };
+        Self::new(self.events.clone(), &filter)
     }
 
     /// The events, covered or not.

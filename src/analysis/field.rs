@@ -8,10 +8,10 @@
 
 use std::ops::Range;
 
-use cartlog_storage::store::{ColumnView, Integers, Packed};
+use cartlog_storage::store::{ColumnView, Identifier, Integers, Packed};
 use rayon::slice::ParallelSliceMut;
 
-use super::decode::{affine, gather, lookup, widen, with_packed};
+use super::decode::{affine, gather, integers, lookup, scratch, widen, with_packed};
 use super::events::{EventColumn, EventSegment, Events};
 
 /// The most distinct values, summed over segments, for which [`Field::compact`] makes a list.
@@ -36,6 +36,10 @@ enum Transform {
     Gather { base: i64 },
     /// `table[packed]`.
     Table(Vec<u32>),
+    /// How many whole periods of `length` lie between period number `first` and the value.
+    Periods { length: i64, shift: i64, first: i64 },
+    /// The place of the value among all distinct ones.
+    Search,
     /// How many of these are at most `packed`, plus `add`.
     Thresholds { add: u64, thresholds: Vec<u64> },
 }
@@ -133,6 +137,29 @@ impl<'a> Field<'a> {
         Self { column, maximum, transforms, meaning: Meaning::Listed(values) }
     }
 
+    /// The same column as places among its distinct values, which are narrower than any distance could be but cost a
+    /// search a row: for keys that would else be too wide. `None` if ordinals stand for something else than the values.
+    pub(crate) fn narrowed(&self, events: &Events<'a>) -> Option<Self> {
+        let is_integers =
+            |segment: &EventSegment<'_>| matches!(segment.columns[self.column].view, ColumnView::Integers(_));
+        let is_plain = matches!(self.meaning, Meaning::Value { .. })
+            && !self.transforms.iter().any(|transform| matches!(transform, Transform::Periods { .. }));
+        if !is_plain || !events.segments().iter().all(is_integers) {
+            return None;
+        }
+        let mut values = Vec::new();
+        for segment in events.segments() {
+            let start = values.len();
+            values.resize(start + segment.rows, 0);
+            integers(&segment.columns[self.column].view, 0..segment.rows, &mut values[start..]);
+        }
+        values.par_sort_unstable();
+        values.dedup();
+        let transforms = events.segments().iter().map(|_| Transform::Search).collect();
+        let maximum = (values.len() as u64).saturating_sub(1);
+        Some(Self { column: self.column, maximum, transforms, meaning: Meaning::Listed(values) })
+    }
+
     /// A dictionary column as ranks of its texts in byte order; the missing value has the last rank, whether any row lacks one
     /// or not.
     pub(crate) fn ranked(events: &Events<'a>, column: usize) -> Self {
@@ -185,6 +212,58 @@ impl<'a> Field<'a> {
         }
     }
 
+    /// A column of times as numbers of periods of `length` milliseconds since 1970, moved by `shift`: period `n` starts at
+    /// `n * length - shift`. [`Field::value`] gives `n`.
+    ///
+    /// Neighbouring rows happened at nearly the same time: a chunk of one period costs a comparison a row.
+    pub(crate) fn periods(events: &Events<'a>, column: usize, length: i64, shift: i64) -> Self {
+        let number = |time: i64| time.saturating_add(shift).div_euclid(length);
+        let (smallest, largest) = events.range(column).unwrap_or_default();
+        let (first, last) = (number(smallest), number(largest));
+        let transforms = events.segments().iter().map(|_| Transform::Periods { length, shift, first });
+        Self {
+            column,
+            maximum: (last - first).cast_unsigned(),
+            transforms: transforms.collect(),
+            meaning: Meaning::Value { base: first, step: 1 },
+        }
+    }
+
+    /// A column of identifiers as places among all distinct ones; the missing one has the place behind the last, which is
+    /// [`Field::maximum`], whether any row lacks one or not.
+    ///
+    /// Segments number their identifiers each for itself, so the distinct ones of all are sorted once: 16 bytes each,
+    /// and 4 more for its place.
+    pub(crate) fn identified(events: &Events<'a>, column: usize) -> Self {
+        let mut all: Vec<(Identifier<'a>, u32, u32)> = Vec::new();
+        let segments = || (0..).zip(events.segments());
+        let identifiers = |segment: &EventSegment<'a>| match segment.columns[column].view {
+            ColumnView::Identifiers(identifiers) => Some(identifiers),
+            ColumnView::Integers(_) | ColumnView::Codes(_) => None,
+        };
+        for (number, segment) in segments() {
+            let Some(identifiers) = identifiers(segment) else { continue };
+            let codes = (1..).take(identifiers.distinct());
+            all.extend(codes.filter_map(|code| Some((identifiers.get(u64::from(code))?, number, code))));
+        }
+        all.par_sort_unstable_by_key(|(identifier, ..)| *identifier);
+        let sizes = segments().map(|(_, segment)| identifiers(segment).map_or(0, |identifiers| identifiers.distinct()));
+        let mut tables: Vec<Vec<u32>> = sizes.map(|distinct| vec![u32::MAX; distinct + 1]).collect();
+        let mut places = 0_u32;
+        for (index, (identifier, segment, code)) in all.iter().enumerate() {
+            let is_new = index.checked_sub(1).is_none_or(|before| all[before].0 != *identifier);
+            places = places.saturating_add(u32::from(is_new));
+            tables[*segment as usize][*code as usize] = places - 1;
+        }
+        tables.iter_mut().flatten().filter(|place| **place == u32::MAX).for_each(|place| *place = places);
+        Self {
+            column,
+            maximum: u64::from(places),
+            transforms: tables.into_iter().map(Transform::Table).collect(),
+            meaning: Meaning::Value { base: 0, step: 1 },
+        }
+    }
+
     /// The largest ordinal.
     pub(crate) fn maximum(&self) -> u64 {
         self.maximum
@@ -231,6 +310,25 @@ impl<'a> Field<'a> {
             (Transform::Gather { base }, ColumnView::Integers(Integers::Dictionary { values, .. })) => {
                 gather(packed, rows, values, *base, out);
             }
+            (Transform::Periods { length, shift, first }, view) => {
+                match view {
+                    ColumnView::Integers(Integers::Frame { base, multiplier, .. }) => {
+                        affine(packed, rows, multiplier.cast_unsigned(), base.cast_unsigned(), out);
+                    }
+                    ColumnView::Integers(Integers::Dictionary { values, .. }) => gather(packed, rows, values, 0, out),
+                    ColumnView::Codes(_) | ColumnView::Identifiers(_) => {}
+                }
+                to_periods(out, *length, *shift, *first);
+            }
+            (Transform::Search, view) => {
+                let Meaning::Listed(values) = &self.meaning else { return };
+                let mut found = scratch();
+                let found = &mut found[..out.len()];
+                integers(&view, rows, found);
+                for (out, value) in out.iter_mut().zip(found) {
+                    *out = values.binary_search(value).unwrap_or_default() as u64;
+                }
+            }
             (Transform::Gather { .. }, _) => {}
             (Transform::Table(table), _) => lookup(packed, rows, table, out),
             (Transform::Thresholds { add, thresholds }, _) => {
@@ -244,6 +342,20 @@ impl<'a> Field<'a> {
                 }, {});
             }
         }
+    }
+}
+
+/// Times, as the bits of signed integers, into numbers of periods from `first` on.
+fn to_periods(times: &mut [u64], length: i64, shift: i64, first: i64) {
+    let number = |time: u64| time.cast_signed().saturating_add(shift).div_euclid(length).wrapping_sub(first);
+    let ends = times
+        .iter()
+        .fold((i64::MAX, i64::MIN), |(low, high), time| (low.min(time.cast_signed()), high.max(time.cast_signed())));
+    let (low, high) = (number(ends.0.cast_unsigned()), number(ends.1.cast_unsigned()));
+    if low == high {
+        times.fill(low.cast_unsigned());
+    } else {
+        times.iter_mut().for_each(|time| *time = number(*time).cast_unsigned());
     }
 }
 

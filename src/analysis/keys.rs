@@ -7,6 +7,7 @@ use std::fmt::Debug;
 
 use super::decode::{Scratch, scratch};
 use super::driver::Chunk;
+use super::events::Events;
 use super::field::Field;
 
 /// An unsigned integer that holds a packed key.
@@ -90,6 +91,22 @@ impl<'a> Layout<'a> {
     /// Fields side by side, at most 128 bits of them.
     pub(crate) fn new(fields: Vec<Field<'a>>) -> Self {
         Self { fields }
+    }
+
+    /// Fields side by side, the widest of them narrowed (see [`Field::narrowed`]) if together they took more than 128 bits:
+    /// ids and prices from all of 64 bits. What an ordinal stands for, [`Field::value`] then still knows, and only that.
+    pub(crate) fn fitted(events: &Events<'a>, fields: Vec<Field<'a>>) -> Self {
+        let mut layout = Self::new(fields);
+        while layout.bits() > u128::BITS {
+            let narrowed = layout.fields.iter().enumerate().filter_map(|(place, field)| {
+                let narrowed = field.narrowed(events)?;
+                (narrowed.bits() < field.bits()).then_some((place, narrowed))
+            });
+            let saved = |(place, narrowed): &(usize, Field<'_>)| layout.fields[*place].bits() - narrowed.bits();
+            let Some((place, narrowed)) = narrowed.max_by_key(saved) else { break };
+            layout.fields[place] = narrowed;
+        }
+        layout
     }
 
     /// A field by its place.

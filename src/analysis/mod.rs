@@ -21,6 +21,7 @@ mod filter;
 mod group;
 mod kernels;
 mod keys;
+mod kinds;
 mod number;
 mod parameter;
 mod quantiles;

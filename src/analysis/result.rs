@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, Decimal128Array, Float64Array, Int64Array, RecordBatch, StringArray};
+use arrow_array::{ArrayRef, Date32Array, Decimal128Array, Float64Array, Int64Array, RecordBatch, StringArray};
 use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{DataType, Field as ArrowField, Schema, SchemaRef};
 
@@ -16,10 +16,18 @@ use crate::table::Table;
 pub(crate) enum ResultType {
     /// Text that may be missing.
     Text,
+    /// A text that is always there.
+    Word,
     /// An id or a count.
     Integer,
+    /// A number that there is none of where nothing was counted.
+    OptionalInteger,
     /// An average.
     Average,
+    /// An average that there is none of where nothing was counted.
+    OptionalAverage,
+    /// A day, UTC.
+    Day,
     /// A price.
     Price,
     /// A sum of prices.
@@ -30,13 +38,15 @@ pub(crate) enum ResultType {
 pub(crate) fn schema(columns: &[(&str, ResultType)]) -> SchemaRef {
     let fields = columns.iter().map(|(name, kind)| {
         let kind_of_arrow = match kind {
-            ResultType::Text => DataType::Utf8,
-            ResultType::Integer => DataType::Int64,
-            ResultType::Average => DataType::Float64,
+            ResultType::Text | ResultType::Word => DataType::Utf8,
+            ResultType::Integer | ResultType::OptionalInteger => DataType::Int64,
+            ResultType::Average | ResultType::OptionalAverage => DataType::Float64,
+            ResultType::Day => DataType::Date32,
             ResultType::Price => DataType::Decimal128(18, PRICE_SCALE.cast_signed()),
             ResultType::Money => DataType::Decimal128(38, PRICE_SCALE.cast_signed()),
         };
-        ArrowField::new(*name, kind_of_arrow, *kind == ResultType::Text)
+        let is_optional = matches!(kind, ResultType::Text | ResultType::OptionalInteger | ResultType::OptionalAverage);
+        ArrowField::new(*name, kind_of_arrow, is_optional)
     });
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
@@ -49,6 +59,27 @@ pub(crate) fn integers(values: impl IntoIterator<Item = i64>) -> ArrayRef {
 /// Counts.
 pub(crate) fn counts(values: impl IntoIterator<Item = u64>) -> ArrayRef {
     integers(values.into_iter().map(u64::cast_signed))
+}
+
+/// Counts, of which some may be missing.
+pub(crate) fn optional_counts(values: impl IntoIterator<Item = Option<u64>>) -> ArrayRef {
+    Arc::new(Int64Array::from_iter(values.into_iter().map(|value| value.map(u64::cast_signed))))
+}
+
+/// Averages, of which some may be missing.
+pub(crate) fn optional_averages(values: impl IntoIterator<Item = Option<f64>>) -> ArrayRef {
+    Arc::new(Float64Array::from_iter(values))
+}
+
+/// Days since 1970-01-01.
+pub(crate) fn days(values: impl IntoIterator<Item = i64>) -> ArrayRef {
+    // The times that a store takes are within the years 1 to 9999.
+    Arc::new(Date32Array::from_iter_values(values.into_iter().map(|day| i32::try_from(day).unwrap_or_default())))
+}
+
+/// Texts that are always there.
+pub(crate) fn words<'a>(values: impl IntoIterator<Item = &'a str>) -> ArrayRef {
+    Arc::new(StringArray::from_iter_values(values))
 }
 
 /// Averages.

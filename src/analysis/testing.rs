@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Decimal128Type, Float64Type, Int64Type};
+use arrow_array::types::{Date32Type, Decimal128Type, Float64Type, Int64Type};
 use arrow_array::{Array, RecordBatch};
 use arrow_schema::DataType;
 use cartlog_storage::store::{ColumnView, Identifiers, Integers, Packed};
@@ -45,6 +45,8 @@ pub(crate) enum Cell {
     Text(String),
     Integer(i64),
     Double(f64),
+    /// Days since 1970-01-01.
+    Day(i64),
     /// In units of `10^-4`.
     Decimal(i128),
 }
@@ -84,6 +86,7 @@ pub(crate) fn rows_of(batch: &RecordBatch) -> Rows {
             DataType::Utf8 => Cell::Text(column.as_string::<i32>().value(row).to_owned()),
             DataType::Int64 => Cell::Integer(column.as_primitive::<Int64Type>().value(row)),
             DataType::Float64 => Cell::Double(column.as_primitive::<Float64Type>().value(row)),
+            DataType::Date32 => Cell::Day(column.as_primitive::<Date32Type>().value(row).into()),
             DataType::Decimal128(_, 4) => Cell::Decimal(column.as_primitive::<Decimal128Type>().value(row)),
             other => panic!("no result has a column of {other}"),
         }
@@ -100,6 +103,31 @@ pub(crate) fn count_by<K: Ord>(events: &[Event], key: impl Fn(&Event) -> K) -> B
     counts
 }
 
+/// The events of each key, by key.
+pub(crate) fn group_by<K: Ord>(events: &[Event], key: impl Fn(&Event) -> K) -> BTreeMap<K, Vec<&Event>> {
+    let mut groups: BTreeMap<K, Vec<&Event>> = BTreeMap::new();
+    for event in events {
+        groups.entry(key(event)).or_default().push(event);
+    }
+    groups
+}
+
+/// How many of the events are of a type.
+pub(crate) fn count_of(events: &[&Event], event_type: &str) -> Cell {
+    Cell::Integer(events.iter().filter(|event| event.event_type == event_type).count() as i64)
+}
+
+/// What the purchases among the events brought in.
+pub(crate) fn revenue_of(events: &[&Event]) -> i128 {
+    let purchases = events.iter().filter(|event| event.event_type == "purchase");
+    purchases.map(|event| i128::from(event.price)).sum()
+}
+
+/// How many different values there are.
+pub(crate) fn distinct<K: Ord>(values: impl Iterator<Item = K>) -> i64 {
+    values.collect::<std::collections::BTreeSet<_>>().len() as i64
+}
+
 /// The prices of each key's events, ascending.
 pub(crate) fn prices_by<K: Ord>(events: &[Event], key: impl Fn(&Event) -> K) -> BTreeMap<K, Vec<i64>> {
     let mut prices: BTreeMap<K, Vec<i64>> = BTreeMap::new();
@@ -112,8 +140,12 @@ pub(crate) fn prices_by<K: Ord>(events: &[Event], key: impl Fn(&Event) -> K) -> 
 
 /// The average of prices, by long division: enough decimal digits for the parser to round as it would all of them.
 pub(crate) fn average(prices: &[i64]) -> f64 {
-    let sum: i128 = prices.iter().map(|price| i128::from(*price)).sum();
-    let (mut rest, divisor) = (sum.unsigned_abs(), prices.len() as u128 * 10_000);
+    average_of(prices.iter().map(|price| i128::from(*price)).sum(), prices.len() as u128)
+}
+
+/// A sum of money divided by a count, in the same way.
+pub(crate) fn average_of(sum: i128, count: u128) -> f64 {
+    let (mut rest, divisor) = (sum.unsigned_abs(), count * 10_000);
     let mut digits = format!("{}{}.", if sum < 0 { "-" } else { "" }, rest / divisor);
     for _ in 0..60 {
         rest = rest % divisor * 10;

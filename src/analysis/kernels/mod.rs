@@ -21,4 +21,13 @@ kernels! {
     top_categories::TopCategories,
     top_category_prices::TopCategoryPrices,
     top_interactions::TopInteractions,
+    sales_history::SalesHistory,
+    conversion_funnel::ConversionFunnel,
+    session_metrics::SessionMetrics,
+    customer_segments::CustomerSegments,
+    product_performance::ProductPerformance,
+    brand_performance::BrandPerformance,
+    hourly_activity::HourlyActivity,
+    cohort_retention::CohortRetention,
+    daily_activity::DailyActivity,
 }

@@ -1,0 +1,214 @@
+//! Segments of the users who bought, by how recently, how often and for how much.
+//!
+//! Only purchases are grouped, by (user, session, day, price): a user's orders are its sessions, and its purchases
+//! without one.
+
+use arrow_schema::SchemaRef;
+
+use crate::analysis::decode::{Scratch, scratch};
+use crate::analysis::driver::{Chunk, Scan, scan};
+use crate::analysis::field::Field;
+use crate::analysis::group::{Parts, group};
+use crate::analysis::keys::{Key, Layout};
+use crate::analysis::number::average_money;
+use crate::analysis::result::{self, ResultType, averages, counts, decimals, words};
+use crate::analysis::{Analysis, AnalysisError, Input, Parameters};
+use crate::event::{EVENT_TIME, PRICE, USER_ID, USER_SESSION};
+use crate::table::Table;
+
+/// `customer_segments`.
+#[derive(Debug)]
+pub(in crate::analysis) struct CustomerSegments;
+
+const DAY: i64 = 86_400_000;
+
+/// The segments, by place.
+const SEGMENTS: [&str; 6] = ["champion", "loyal", "recent", "promising", "at_risk", "dormant"];
+
+/// The segment of a user.
+fn segment(recency_days: u64, orders: u64) -> usize {
+    match (recency_days, orders) {
+        (..=7, 5..) => 0,
+        (_, 5..) => 1,
+        (..=7, _) => 2,
+        (..=21, _) => 3,
+        (_, 2..) => 4,
+        _ => 5,
+    }
+}
+
+/// The users of one segment.
+#[derive(Debug, Clone, Copy, Default)]
+struct Segment {
+    users: u64,
+    orders: u64,
+    /// In units of `10^-4`.
+    spent: i128,
+    recency_days: u128,
+}
+
+/// The last day of the events.
+struct LastDay<'a> {
+    days: &'a Field<'a>,
+}
+
+impl Scan for LastDay<'_> {
+    type Partial = (u64, Scratch<u64>);
+
+    fn start(&self) -> Self::Partial {
+        (0, scratch())
+    }
+
+    fn scan(&self, (last, scratch): &mut Self::Partial, chunk: &Chunk<'_>) {
+        *last = chunk.ordinals(self.days, scratch).iter().copied().fold(*last, u64::max);
+    }
+
+    fn merge(&self, into: &mut Self::Partial, other: Self::Partial) {
+        into.0 = into.0.max(other.0);
+    }
+}
+
+struct Buyers<'a> {
+    layout: &'a Layout<'a>,
+    last_day: u64,
+}
+
+impl Parts for Buyers<'_> {
+    type Partial = [Segment; SEGMENTS.len()];
+
+    fn start(&self) -> Self::Partial {
+        Default::default()
+    }
+
+    fn part<K: Key>(&self, partial: &mut Self::Partial, _part: usize, keys: &[K]) {
+        let (below_user, below_session) = (self.layout.bits_below(1), self.layout.bits_below(2));
+        let missing = self.layout.field(1).maximum();
+        let price_bits = self.layout.bits_below(3);
+        for user in keys.chunk_by(|left, right| left.differing(*right).significant_bits() <= below_user) {
+            let (mut orders, mut last, mut spent) = (0, 0, 0);
+            let mut before: Option<K> = None;
+            for key in user {
+                let is_new = before.is_none_or(|before| before.differing(*key).significant_bits() > below_session);
+                before = Some(*key);
+                orders += u64::from(is_new || self.layout.ordinal(*key, 1) == missing);
+                last = self.layout.ordinal(*key, 2).max(last);
+                spent += i128::from(self.layout.field(3).value(key.bits(0, price_bits)));
+            }
+            let recency_days = self.last_day - last;
+            let segment = &mut partial[segment(recency_days, orders)];
+            segment.users += 1;
+            segment.orders += orders;
+            segment.spent += spent;
+            segment.recency_days += u128::from(recency_days);
+        }
+    }
+}
+
+impl Analysis for CustomerSegments {
+    fn name(&self) -> &'static str {
+        "customer_segments"
+    }
+
+    fn description(&self) -> &'static str {
+        "Segments of the users who bought: champions, loyal, recent, promising, at risk and dormant ones."
+    }
+
+    fn sql(&self) -> &'static str {
+        include_str!("../sql/customer_segments.sql")
+    }
+
+    fn schema(&self) -> SchemaRef {
+        result::schema(&[
+            ("segment", ResultType::Word),
+            ("users", ResultType::Integer),
+            ("orders", ResultType::Integer),
+            ("revenue", ResultType::Money),
+            ("average_recency_days", ResultType::Average),
+        ])
+    }
+
+    fn run(&self, input: &Input<'_>, _parameters: &Parameters) -> Result<Table, AnalysisError> {
+        let events = input.events();
+        let layout = Layout::fitted(
+            events,
+            vec![
+                Field::offset(events, USER_ID),
+                Field::identified(events, USER_SESSION),
+                Field::periods(events, EVENT_TIME, DAY, 0),
+                Field::scaled(events, PRICE),
+            ],
+        );
+        let (last_day, _) = scan(input, &LastDay { days: layout.field(2) });
+        let buyers = Buyers { layout: &layout, last_day };
+        let mut segments = buyers.start();
+        for partial in group(&input.only("purchase"), &layout, 1, &buyers) {
+            for (into, other) in segments.iter_mut().zip(partial) {
+                into.users += other.users;
+                into.orders += other.orders;
+                into.spent += other.spent;
+                into.recency_days += other.recency_days;
+            }
+        }
+        let mut rows: Vec<(usize, Segment)> =
+            segments.into_iter().enumerate().filter(|(_, segment)| segment.users > 0).collect();
+        rows.sort_unstable_by_key(|(place, segment)| (std::cmp::Reverse(segment.spent), SEGMENTS[*place]));
+        let recency = |segment: &Segment| average_money((segment.recency_days * 10_000).cast_signed(), segment.users);
+        result::table(
+            self,
+            vec![
+                Some(words(rows.iter().map(|(place, _)| SEGMENTS[*place]))),
+                Some(counts(rows.iter().map(|(_, segment)| segment.users))),
+                Some(counts(rows.iter().map(|(_, segment)| segment.orders))),
+                Some(decimals(ResultType::Money, rows.iter().map(|(_, segment)| segment.spent))),
+                Some(averages(rows.iter().map(|(_, segment)| recency(segment)))),
+            ],
+        )
+    }
+
+    #[cfg(test)]
+    fn oracle(
+        &self,
+        events: &[crate::analysis::testing::Event],
+        _parameters: &Parameters,
+    ) -> crate::analysis::testing::Rows {
+        use crate::analysis::testing::{Cell, average_of, distinct, group_by, revenue_of};
+        use std::collections::BTreeMap;
+
+        let last = events.iter().map(|event| event.event_time.div_euclid(DAY)).max().unwrap_or_default();
+        let mut purchases = events.to_vec();
+        purchases.retain(|event| event.event_type == "purchase");
+        let mut segments: BTreeMap<&str, (i64, i64, i128, i64)> = BTreeMap::new();
+        for events in group_by(&purchases, |event| event.user_id).into_values() {
+            let recency = last - events.iter().map(|event| event.event_time.div_euclid(DAY)).max().unwrap();
+            let alone = events.iter().filter(|event| event.user_session.is_none()).count() as i64;
+            let orders = distinct(events.iter().filter_map(|event| event.user_session)) + alone;
+            let name = if recency <= 7 && orders >= 5 {
+                "champion"
+            } else if orders >= 5 {
+                "loyal"
+            } else if recency <= 7 {
+                "recent"
+            } else if recency <= 21 {
+                "promising"
+            } else if orders >= 2 {
+                "at_risk"
+            } else {
+                "dormant"
+            };
+            let segment = segments.entry(name).or_default();
+            *segment = (segment.0 + 1, segment.1 + orders, segment.2 + revenue_of(&events), segment.3 + recency);
+        }
+        let mut rows: Vec<_> = segments.into_iter().collect();
+        rows.sort_by_key(|(name, segment)| (-segment.2, *name));
+        let row = |(name, (users, orders, revenue, recency)): (&str, (i64, i64, i128, i64))| {
+            vec![
+                Cell::Text(name.to_owned()),
+                Cell::Integer(users),
+                Cell::Integer(orders),
+                Cell::Decimal(revenue),
+                Cell::Double(average_of(i128::from(recency) * 10_000, users as u128)),
+            ]
+        };
+        rows.into_iter().map(row).collect()
+    }
+}

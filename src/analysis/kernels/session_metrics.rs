@@ -1,0 +1,155 @@
+//! How sessions look: their events, their length, and whether they end in a purchase.
+//!
+//! Keys are (session, second, bought): a session's events come out in the order of time. Seconds are rounded as DuckDB
+//! rounds them, a half to the even one.
+
+use arrow_schema::SchemaRef;
+
+use crate::analysis::field::Field;
+use crate::analysis::group::{Parts, group};
+use crate::analysis::keys::{Key, Layout};
+use crate::analysis::number::quantile_place;
+use crate::analysis::result::{self, ResultType, counts, optional_counts};
+use crate::analysis::{Analysis, AnalysisError, Input, Parameters};
+use crate::event::{EVENT_TIME, EVENT_TYPE, USER_SESSION};
+use crate::table::Table;
+
+/// `session_metrics`.
+#[derive(Debug)]
+pub(in crate::analysis) struct SessionMetrics;
+
+struct Sessions<'a> {
+    layout: &'a Layout<'a>,
+}
+
+#[derive(Debug, Default)]
+struct Metrics {
+    bounces: u64,
+    purchasing: u64,
+    /// One entry a session.
+    events: Vec<u64>,
+    seconds: Vec<u64>,
+}
+
+impl Parts for Sessions<'_> {
+    type Partial = Metrics;
+
+    fn start(&self) -> Metrics {
+        Metrics::default()
+    }
+
+    fn part<K: Key>(&self, partial: &mut Metrics, _part: usize, keys: &[K]) {
+        let below = self.layout.bits_below(1);
+        let kind_bits = self.layout.bits_below(2);
+        let missing = self.layout.field(0).maximum();
+        for session in keys.chunk_by(|left, right| left.differing(*right).significant_bits() <= below) {
+            let (Some(first), Some(last)) = (session.first(), session.last()) else { continue };
+            if self.layout.ordinal(*first, 0) == missing {
+                continue;
+            }
+            let second = |key: &K| round_seconds(self.layout.field(1).value(self.layout.ordinal(*key, 1)));
+            partial.bounces += u64::from(session.len() == 1);
+            partial.purchasing += u64::from(session.iter().any(|key| key.bits(0, kind_bits) == 0));
+            partial.events.push(session.len() as u64);
+            partial.seconds.push(second(last).abs_diff(second(first)));
+        }
+    }
+}
+
+/// Milliseconds as whole seconds, the nearest, and of two the even one.
+fn round_seconds(milliseconds: i64) -> i64 {
+    let (below, rest) = (milliseconds.div_euclid(1000), milliseconds.rem_euclid(1000));
+    below + i64::from(rest > 500 || (rest == 500 && below % 2 != 0))
+}
+
+/// The nearest-rank quantile; there is none of nothing.
+fn quantile(values: &mut [u64], percent: u64) -> Option<u64> {
+    let place = usize::try_from(quantile_place(values.len() as u64, percent)).unwrap_or(usize::MAX);
+    (place < values.len()).then(|| *values.select_nth_unstable(place).1)
+}
+
+impl Analysis for SessionMetrics {
+    fn name(&self) -> &'static str {
+        "session_metrics"
+    }
+
+    fn description(&self) -> &'static str {
+        "One row: how many sessions there are, how long they are, and how many end in a purchase."
+    }
+
+    fn sql(&self) -> &'static str {
+        include_str!("../sql/session_metrics.sql")
+    }
+
+    fn schema(&self) -> SchemaRef {
+        result::schema(&[
+            ("sessions", ResultType::Integer),
+            ("events", ResultType::OptionalInteger),
+            ("bounces", ResultType::OptionalInteger),
+            ("purchasing_sessions", ResultType::OptionalInteger),
+            ("median_events", ResultType::OptionalInteger),
+            ("median_seconds", ResultType::OptionalInteger),
+            ("p90_seconds", ResultType::OptionalInteger),
+        ])
+    }
+
+    fn run(&self, input: &Input<'_>, _parameters: &Parameters) -> Result<Table, AnalysisError> {
+        let events = input.events();
+        let layout = Layout::new(vec![
+            Field::identified(events, USER_SESSION),
+            Field::scaled(events, EVENT_TIME),
+            Field::classified(events, EVENT_TYPE, &["purchase"]),
+        ]);
+        let mut all = Metrics::default();
+        for partial in group(input, &layout, 1, &Sessions { layout: &layout }) {
+            all.bounces += partial.bounces;
+            all.purchasing += partial.purchasing;
+            all.events.extend(partial.events);
+            all.seconds.extend(partial.seconds);
+        }
+        let some = |value: u64| (!all.events.is_empty()).then_some(value);
+        let totals = [some(all.events.iter().sum()), some(all.bounces), some(all.purchasing)];
+        let sessions = all.events.len() as u64;
+        let quantiles = [quantile(&mut all.events, 50), quantile(&mut all.seconds, 50), quantile(&mut all.seconds, 90)];
+        let columns = totals.into_iter().chain(quantiles).map(|value| Some(optional_counts([value])));
+        result::table(self, [Some(counts([sessions]))].into_iter().chain(columns).collect())
+    }
+
+    #[cfg(test)]
+    fn oracle(
+        &self,
+        events: &[crate::analysis::testing::Event],
+        _parameters: &Parameters,
+    ) -> crate::analysis::testing::Rows {
+        use crate::analysis::testing::{Cell, group_by};
+
+        let mut with_session = events.to_vec();
+        with_session.retain(|event| event.user_session.is_some());
+        let sessions = group_by(&with_session, |event| event.user_session);
+        let mut lengths: Vec<i64> = sessions.values().map(|events| events.len() as i64).collect();
+        let second =
+            |event: &&crate::analysis::testing::Event| (event.event_time as f64 / 1000.0).round_ties_even() as i64;
+        let mut seconds: Vec<i64> = sessions
+            .values()
+            .map(|events| events.iter().map(second).max().unwrap() - events.iter().map(second).min().unwrap())
+            .collect();
+        lengths.sort_unstable();
+        seconds.sort_unstable();
+        let purchasing = sessions.values().filter(|events| events.iter().any(|event| event.event_type == "purchase"));
+        // The smallest value that at least so many per cent of all are at or below.
+        let nearest = |sorted: &[i64], percent: usize| {
+            let found = (0..sorted.len()).find(|place| (place + 1) * 100 >= sorted.len() * percent);
+            found.map_or(Cell::Missing, |place| Cell::Integer(sorted[place]))
+        };
+        let some = |value: i64| if sessions.is_empty() { Cell::Missing } else { Cell::Integer(value) };
+        vec![vec![
+            Cell::Integer(sessions.len() as i64),
+            some(lengths.iter().sum()),
+            some(lengths.iter().filter(|length| **length == 1).count() as i64),
+            some(purchasing.count() as i64),
+            nearest(&lengths, 50),
+            nearest(&seconds, 50),
+            nearest(&seconds, 90),
+        ]]
+    }
+}
