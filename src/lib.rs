@@ -11,5 +11,6 @@ pub mod export;
 pub mod generate;
 pub mod kafka;
 pub mod pipeline;
+pub mod report;
 pub mod source;
 pub mod table;

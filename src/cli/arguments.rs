@@ -113,6 +113,8 @@ pub(crate) enum Command {
     Analyze(Analyze),
     /// Write the events themselves to a file or folder
     Export(Export),
+    /// Pack the results for people to look at: a Tableau workbook
+    Report(Report),
     /// Serve the embedded log to Kafka clients
     Broker(Broker),
     /// List, create, alter, delete or describe topics of any broker, and its consumer groups
@@ -318,6 +320,26 @@ pub(crate) struct Export {
     /// ORC: event_time as a timestamp instead of text
     #[arg(long)]
     pub(crate) typed_time: bool,
+    /// Which events.
+    #[command(flatten)]
+    pub(crate) filters: Filters,
+}
+
+/// `cartlog report`
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cartlog report --tableau shop.twbx
+  cartlog report --tableau october.twbx --from 2019-10-01 --to 2019-11-01
+  cartlog report --tableau shop.twbx --tableau-version 2026.1
+
+The workbook opens in Tableau 2018.1 or newer. It holds the results as CSV files and needs nothing beside it.")]
+pub(crate) struct Report {
+    /// Write a packaged Tableau workbook
+    #[arg(long, value_name = "FILE.twbx", required = true)]
+    pub(crate) tableau: Option<PathBuf>,
+    /// Form of the workbook: 18.1 opens in Tableau 2018.1 or newer, 2026.1 is the current schema
+    #[arg(long, value_name = "18.1|2026.1", default_value = "18.1")]
+    pub(crate) tableau_version: String,
     /// Which events.
     #[command(flatten)]
     pub(crate) filters: Filters,

@@ -10,6 +10,7 @@ mod load;
 mod log;
 mod produce;
 mod rejects;
+mod report;
 mod run;
 mod topics;
 mod users;
@@ -38,6 +39,7 @@ pub(super) fn execute(command: &Command, settings: &Settings) -> Result<()> {
         Command::Ingest(options) => ingest::execute(options, settings),
         Command::Analyze(options) => analyze::execute(options, settings),
         Command::Export(options) => export::execute(options, settings),
+        Command::Report(options) => report::execute(options, settings),
         Command::Broker(options) => broker::execute(options, settings),
         Command::Topics(options) => topics::execute(options, settings),
         Command::Users(options) => users::execute(options, settings),
