@@ -3,9 +3,11 @@
 //! Valid requests of every announced API and version are truncated, flipped, spliced and lied about in their lengths.
 //! The broker may answer or close the connection; it may not panic, stall another client or gather memory.
 //! `CARTLOG_FRAMES` is how many damaged frames are judged (10 000 000 for the long run), `CARTLOG_SEED` repeats a run.
+//! `CARTLOG_CORPUS` is a folder to write the valid requests to, for `fuzz/` to begin with.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking, like the tests themselves")]
 
 use std::fs;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -360,9 +362,16 @@ async fn damaged_frames_harm_nobody_else() {
     let folder = tempfile::tempdir().unwrap();
     let broker = Arc::new(start(&folder, BrokerOptions::default()).await);
     let mut all = Vec::new();
+    let corpus = std::env::var("CARTLOG_CORPUS").ok().map(PathBuf::from);
     for (key, least, most) in announced(&broker).await {
         let before = all.len();
-        all.extend((least..=most).filter_map(|version| frame(key, version)));
+        for (version, frame) in (least..=most).filter_map(|version| Some((version, frame(key, version)?))) {
+            if let Some(corpus) = &corpus {
+                fs::create_dir_all(corpus).unwrap();
+                fs::write(corpus.join(format!("{key:?}-{version}")), &frame).unwrap();
+            }
+            all.push(frame);
+        }
         assert!(all.len() > before, "this test knows no request of {key:?}: add one to `request`");
     }
     let all = Arc::new(all);
