@@ -129,6 +129,8 @@ pub(crate) enum Command {
     Verify(Verify),
     /// List, count or print the rejected rows
     Rejects(Rejects),
+    /// Merge the store's small segments
+    Compact(Compact),
 }
 
 /// Options of every command that reads files.
@@ -609,6 +611,16 @@ pub(crate) struct Rejects {
     #[arg(long, value_name = "N")]
     pub(crate) limit: Option<usize>,
 }
+
+/// `cartlog compact`
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cartlog compact
+  cartlog compact --store shop
+
+A load or ingest merges its own small segments as it goes; this merges whatever still fits together, after many small
+loads, say. Rows keep their order and every answer stays the same. Readers are not disturbed; a load must not be at work.")]
+pub(crate) struct Compact {}
 
 #[cfg(test)]
 mod tests {

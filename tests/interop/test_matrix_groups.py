@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from confluent_kafka import Producer, TopicPartition
 
-from clients import MEMBERS, confluent, event
+from clients import CLIENTS, confluent, event
 from conftest import TOPICS
 from servers import offers
 from test_clients import create
@@ -122,7 +122,7 @@ def life_of_a_group(clients, address, topic, group):
 
 
 # Members of different clients in one group need an assignor that they all have.
-MIXED = [client for client in MEMBERS if client.NAME in ("confluent-kafka", "kafka-python", "java")]
+MIXED = [client for client in CLIENTS if client.NAME in ("confluent-kafka", "kafka-python", "java")]
 
 
 @pytest.fixture(scope="module")
@@ -130,12 +130,12 @@ def groups(server):
     """The lives of all groups, at the same time: they mostly wait for session timeouts."""
     if not offers(server.address, JOIN_GROUP):
         pytest.skip("this broker offers no groups")
-    kinds = {client.NAME: [client] for client in MEMBERS} | {"mixed": MIXED}
+    kinds = {client.NAME: [client] for client in CLIENTS} | {"mixed": MIXED}
     with ThreadPoolExecutor(4) as pool:
         yield {name: pool.submit(life_of_a_group, clients, server.address, next(TOPICS), f"group of {name}")
                for name, clients in kinds.items()}
 
 
-@pytest.mark.parametrize("name", [*(client.NAME for client in MEMBERS), "mixed"])
+@pytest.mark.parametrize("name", [*(client.NAME for client in CLIENTS), "mixed"])
 def test_a_group_reads_everything(name, groups):
     groups[name].result(180)

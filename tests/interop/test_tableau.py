@@ -28,7 +28,7 @@ def workbook(request, real_store, tmp_path_factory):
     path = tmp_path_factory.mktemp("tableau") / "shop.twbx"
     words = ["--tableau", path, "--tableau-version", request.param, "--store", real_store.path]
     got = summary("report", *words)
-    assert [Path(file["path"]) for file in got["files"]] == [path]
+    assert [Path(file) for file in got["files"]] == [path]
     return request.param, path
 
 

@@ -2,6 +2,7 @@
 
 mod analyze;
 mod broker;
+mod compact;
 mod export;
 mod generate;
 mod ingest;
@@ -40,6 +41,7 @@ pub(super) fn execute(command: &Command, settings: &Settings) -> Result<()> {
         Command::Analyze(options) => analyze::execute(options, settings),
         Command::Export(options) => export::execute(options, settings),
         Command::Report(options) => report::execute(options, settings),
+        Command::Compact(options) => compact::execute(options, settings),
         Command::Broker(options) => broker::execute(options, settings),
         Command::Topics(options) => topics::execute(options, settings),
         Command::Users(options) => users::execute(options, settings),

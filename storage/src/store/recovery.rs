@@ -14,15 +14,19 @@ use super::manifest::{self, FileKind, Manifest};
 use super::rejects;
 use super::sealer::Sealer;
 use super::sources::KnownSources;
-use super::{Schema, StoreError, Totals};
+use super::{Schema, StoreError, Totals, WriterOptions};
 
 /// A file of a store that was never committed holds at most this: the header of an empty one.
 const EMPTY_FILE: u64 = 16;
 
 /// Opens the store for the writer that holds its lock, or creates it.
-pub(crate) fn recover(directory: Arc<dyn Directory>, schema: &Schema, threads: usize) -> Result<Sealer, StoreError> {
+pub(crate) fn recover(
+    directory: Arc<dyn Directory>,
+    schema: &Schema,
+    options: &WriterOptions,
+) -> Result<Sealer, StoreError> {
     let Some(manifest) = Manifest::read(&*directory)? else {
-        return create(directory, schema, threads);
+        return create(directory, schema, options);
     };
     if manifest.schema != *schema {
         return Err(StoreError::SchemaMismatch { got: manifest.schema.to_string(), expected: schema.to_string() });
@@ -45,11 +49,12 @@ pub(crate) fn recover(directory: Arc<dyn Directory>, schema: &Schema, threads: u
         .map(|&record| FramedFile::open(&*directory, FileKind::Dictionary.name(record.file), record))
         .collect::<Result<_, _>>()?;
     let rejects_file = FramedFile::open(&*directory, name, manifest.rejects)?;
-    Ok(Sealer { directory, manifest, dictionaries, dictionary_files, rejects_file, threads })
+    let (threads, segment_rows) = (options.encode_threads, options.segment_rows as u64);
+    Ok(Sealer { directory, manifest, dictionaries, dictionary_files, rejects_file, threads, segment_rows })
 }
 
 /// Creates an empty store: its append-only files, and the manifest that names them.
-fn create(directory: Arc<dyn Directory>, schema: &Schema, threads: usize) -> Result<Sealer, StoreError> {
+fn create(directory: Arc<dyn Directory>, schema: &Schema, options: &WriterOptions) -> Result<Sealer, StoreError> {
     // A first creation that was cut off leaves nothing but empty files. Anything longer belongs to a store whose
     // manifest got lost, and is not ours to remove.
     for name in names(&*directory)? {
@@ -85,7 +90,8 @@ fn create(directory: Arc<dyn Directory>, schema: &Schema, threads: usize) -> Res
     manifest.replace(&*directory)?;
     let mut dictionaries = Vec::new();
     dictionaries.resize_with(schema.columns.len(), Arc::default);
-    Ok(Sealer { directory, manifest, dictionaries, dictionary_files, rejects_file, threads })
+    let (threads, segment_rows) = (options.encode_threads, options.segment_rows as u64);
+    Ok(Sealer { directory, manifest, dictionaries, dictionary_files, rejects_file, threads, segment_rows })
 }
 
 /// Removes our files that the manifest doesn't name, and a manifest that was not finished. Other files stay.

@@ -56,6 +56,8 @@ pub(crate) struct Sealer {
     pub(crate) dictionary_files: Vec<FramedFile>,
     pub(crate) rejects_file: FramedFile,
     pub(crate) threads: usize,
+    /// Rows of a full segment.
+    pub(crate) segment_rows: u64,
 }
 
 impl Sealer {
@@ -90,11 +92,12 @@ impl Sealer {
         next.rejects = self.rejects_file.record();
         next.replace(&*self.directory)?;
         self.manifest = next;
+        self.merge_due()?;
         Ok(self.summary())
     }
 
     /// Encodes the batches, gives their memory back, and writes the file.
-    fn write_segment(&self, batches: Vec<Batch>, number: u64) -> Result<SegmentRecord, StoreError> {
+    pub(crate) fn write_segment(&self, batches: Vec<Batch>, number: u64) -> Result<SegmentRecord, StoreError> {
         let segment = Segment::encode(&self.manifest.schema, &batches, self.threads)?;
         drop(batches);
         for (column, dictionary) in self.dictionaries.iter().enumerate() {

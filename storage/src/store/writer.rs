@@ -33,7 +33,8 @@ const MAX_NAME: usize = 4096;
 /// How a [`StoreWriter`] works.
 #[derive(Debug, Clone, Copy)]
 pub struct WriterOptions {
-    /// Rows that make a segment full. A delivery is never split, so a segment may hold up to one delivery more.
+    /// Rows that make a segment full. A delivery is never split, so a segment may hold up to one delivery more. Smaller
+    /// ones are merged up to this (see [`compact`](super::compact())).
     pub segment_rows: usize,
     /// Bytes in memory, rejects included, that make a cut full before its rows do.
     pub segment_memory: usize,
@@ -121,11 +122,8 @@ impl StoreWriter {
     pub fn open(directory: Arc<dyn Directory>, schema: Schema, options: WriterOptions) -> Result<Self, StoreError> {
         schema.validate()?;
         let options = WriterOptions { waiting_cuts: options.waiting_cuts.max(1), ..options };
-        let lock = directory.lock(LOCK).map_err(|error| match error.kind() {
-            ErrorKind::WouldBlock => StoreError::Locked,
-            _ => StoreError::io(LOCK, "locking")(error),
-        })?;
-        let sealer = recovery::recover(Arc::clone(&directory), &schema, options.encode_threads)?;
+        let lock = lock(&*directory)?;
+        let sealer = recovery::recover(Arc::clone(&directory), &schema, &options)?;
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
                 open: Cut::default(),
@@ -378,6 +376,14 @@ impl Drop for LatchOnPanic<'_> {
             self.shared.changed.notify_all();
         }
     }
+}
+
+/// Takes the lock that only one writer has.
+pub(crate) fn lock(directory: &dyn Directory) -> Result<Box<dyn LockGuard>, StoreError> {
+    directory.lock(LOCK).map_err(|error| match error.kind() {
+        ErrorKind::WouldBlock => StoreError::Locked,
+        _ => StoreError::io(LOCK, "locking")(error),
+    })
 }
 
 fn validate_names(delivery: &Delivery) -> Result<(), StoreError> {

@@ -4,5 +4,6 @@
 mod crash;
 mod damage;
 mod format;
+mod merging;
 mod support;
 mod writer;

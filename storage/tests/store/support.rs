@@ -47,8 +47,7 @@ pub(crate) struct Content {
 /// Loads from wherever the store stands, as a program does that was started again; commits twice on the way.
 pub(crate) fn load(directory: Arc<dyn Directory>) -> Result<(), StoreError> {
     let writer = StoreWriter::open(directory, schema(), options())?;
-    let start = writer.position(TOPIC, 0).map_or(0, |position| position.next_offset as u64);
-    for number in start..DELIVERIES {
+    for number in next(&writer)..DELIVERIES {
         let delivery = delivery(&writer, number)?;
         writer.append(delivery)?;
         if number % 9 == 8 {
@@ -56,6 +55,11 @@ pub(crate) fn load(directory: Arc<dyn Directory>) -> Result<(), StoreError> {
         }
     }
     writer.close().map(|_| ())
+}
+
+/// The number of the delivery that comes next.
+pub(crate) fn next(writer: &StoreWriter) -> u64 {
+    writer.position(TOPIC, 0).map_or(0, |position| position.next_offset as u64)
 }
 
 /// The load's `number`th delivery: 1 to 19 rows, now and then a reject; every eighth one comes for the second time

@@ -13,11 +13,9 @@ A client is a module with these names; one that a client has no way to do is abs
 A member prints `record PARTITION OFFSET VALUE` for what it gets; SIGTERM makes it commit and leave. `event` reads its lines.
 """
 
-from clients import aiokafka_client, confluent, java, kafka_python, kafkajs, kcat, rskafka
+from clients import aiokafka_client, confluent, java, kafka_python, kafkajs, kcat
 
-CLIENTS = [confluent, kcat, kafka_python, aiokafka_client, kafkajs, java, rskafka]
-# Those that read in groups.
-MEMBERS = [client for client in CLIENTS if hasattr(client, "member")]
+CLIENTS = [confluent, kcat, kafka_python, aiokafka_client, kafkajs, java]
 EVERY_COMPRESSION = ["none", "gzip", "snappy", "lz4", "zstd"]
 
 

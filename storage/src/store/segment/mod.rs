@@ -4,6 +4,7 @@
 //! ([`Segment::open`]): a [`ColumnView`] is slices of the memory map, so opening costs a look at the file's front and
 //! nothing a row. Every byte is described in docs/FORMAT.md.
 
+mod decode;
 mod encode;
 mod identifiers;
 mod integers;
