@@ -113,7 +113,7 @@ pub(crate) enum Command {
     Analyze(Analyze),
     /// Write the events themselves to a file or folder
     Export(Export),
-    /// Pack the results for people to look at: a Tableau workbook
+    /// Make a page or a Tableau workbook of the results, for people to look at
     Report(Report),
     /// Serve the embedded log to Kafka clients
     Broker(Broker),
@@ -330,14 +330,18 @@ pub(crate) struct Export {
 /// `cartlog report`
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
+  cartlog report --html shop.html                one page, readable without a network
   cartlog report --tableau shop.twbx
   cartlog report --tableau october.twbx --from 2019-10-01 --to 2019-11-01
   cartlog report --tableau shop.twbx --tableau-version 2026.1
 
 The workbook opens in Tableau 2018.1 or newer. It holds the results as CSV files and needs nothing beside it.")]
 pub(crate) struct Report {
+    /// Write one page with charts and tables, which needs nothing beside it
+    #[arg(long, value_name = "FILE.html", required_unless_present = "tableau")]
+    pub(crate) html: Option<PathBuf>,
     /// Write a packaged Tableau workbook
-    #[arg(long, value_name = "FILE.twbx", required = true)]
+    #[arg(long, value_name = "FILE.twbx")]
     pub(crate) tableau: Option<PathBuf>,
     /// Form of the workbook: 18.1 opens in Tableau 2018.1 or newer, 2026.1 is the current schema
     #[arg(long, value_name = "18.1|2026.1", default_value = "18.1")]

@@ -3,12 +3,12 @@
 use arrow_array::Date32Array;
 use arrow_array::cast::AsArray as _;
 
-use super::ReportError;
 use super::sheets::{DASHBOARDS, Dashboard, Pill, SHEETS, Sheet, SheetFilter};
 use super::source::{Column, DataSource};
 use super::version::TableauVersion;
 use super::xml::Element;
 use crate::event::time;
+use crate::report::ReportError;
 
 /// Width and height of a dashboard in pixels.
 const SIZE: (u32, u32) = (1400, 900);

@@ -14,7 +14,7 @@ mod version;
 mod xml;
 
 use std::io::{Cursor, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use zip::ZipWriter;
 use zip::result::ZipError;
@@ -24,42 +24,12 @@ use self::document::Document;
 use self::sheets::SHEETS;
 use self::source::{DataSource, FOLDER};
 pub use self::version::TableauVersion;
+use super::ReportError;
 use crate::export::{self, AtomicFile, ExportError, Sink, Stream, WriteOptions};
 use crate::table::Table;
 
 /// The name of the document inside the package.
 const DOCUMENT: &str = "cartlog.twb";
-
-/// Why a report can't be made.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ReportError {
-    /// A table that a sheet shows was not given.
-    #[error("the workbook shows the table {table}, which was not given; make it with `cartlog analyze`")]
-    MissingTable {
-        /// The table's name.
-        table: String,
-    },
-    /// A table lacks a column that a sheet shows.
-    #[error("the workbook shows the column {column} of {table}, which that table does not have")]
-    MissingColumn {
-        /// The table's name.
-        table: String,
-        /// The column's name.
-        column: String,
-    },
-    /// A table can't be written as CSV, or the file can't be written.
-    #[error(transparent)]
-    Export(#[from] ExportError),
-    /// The package can't be made.
-    #[error("{path}: packing the workbook failed: {source}")]
-    Pack {
-        /// The package.
-        path: PathBuf,
-        /// What went wrong.
-        source: ZipError,
-    },
-}
 
 /// The names of the tables that the workbook shows, each once.
 #[must_use]
