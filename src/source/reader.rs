@@ -243,6 +243,11 @@ impl BlockReader {
                 }
                 // Reading failed here: the whole lines before are events, the rest may be half of one.
             } else if !is_last && cut == 0 {
+                if window == self.rest.len() && matches!(self.end, End::Later) {
+                    // As long as a block may be so far: whether it goes on is still to be seen.
+                    self.refill();
+                    return Ok(None);
+                }
                 return self.cut_line().map(Some);
             }
         }

@@ -8,11 +8,11 @@ use std::fmt::Write as _;
 use super::values::{amount, short};
 
 const WIDTH: f64 = 720.0;
-const LABEL: f64 = 190.0;
+const LABEL: f64 = 215.0;
 const BAR: f64 = 14.0;
 const GAP: f64 = 8.0;
 /// The longest label that fits, in characters.
-const LABEL_CHARACTERS: usize = 28;
+const LABEL_CHARACTERS: usize = 27;
 
 /// One row of bars: its label and a value of each series.
 pub(super) struct Bars {
