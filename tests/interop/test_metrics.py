@@ -70,7 +70,9 @@ def test_metrics_tell_what_was_done(measured):
     assert len(buckets) == 14 and [value for _, value in sorted(buckets)] == sorted(value for _, value in buckets)
     assert after["cartlog_request_duration_seconds_sum", produce] > 0
     assert after["cartlog_connections_open",] >= 2 and after["cartlog_connections_total",] >= 2
-    assert after["process_resident_memory_bytes",] > 1e6 and after["process_cpu_seconds_total",] > 0
+    # The system counts processor time in hundredths of a second, of which this took perhaps none.
+    assert after["process_resident_memory_bytes",] > 1e6
+    assert after["process_cpu_seconds_total",] >= before["process_cpu_seconds_total",]
     assert after["cartlog_request_errors_total", produce] == 0
 
 
