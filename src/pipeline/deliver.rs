@@ -63,6 +63,7 @@ fn deliver_pieces(
     position: Option<LogPosition>,
 ) -> Result<RowCounts, StoreError> {
     let mut counts = RowCounts::default();
+    let mut deliveries = Vec::with_capacity(claimed.len() + 1);
     for piece in claimed {
         let piece = Piece::of(bytes, lines, piece);
         let parsed = parser.parse(
@@ -71,11 +72,16 @@ fn deliver_pieces(
         );
         let crc32c = crc32c::crc32c(&bytes[piece.claimed.clone()]);
         let claimed = lines.range.start + piece.claimed.start as u64..lines.range.start + piece.claimed.end as u64;
-        counts = counts + append(store, parsed, 0, None, Some(lines.claimed(claimed, crc32c)))?;
+        let (piece, delivery) = delivery(parsed, 0, None, Some(lines.claimed(claimed, crc32c)));
+        counts = counts + piece;
+        deliveries.push(delivery);
     }
-    // The position comes last: it must not be committed before the rows of every piece.
     let duplicate = rows.saturating_sub(counts.rows_read);
-    Ok(counts + append(store, Parsed::default(), duplicate, position, None)?)
+    let (rest, delivery) = delivery(Parsed::default(), duplicate, position, None);
+    deliveries.push(delivery);
+    // As one: a commit between them would make the next load count the first pieces once more, as duplicates.
+    store.append_together(deliveries)?;
+    Ok(counts + rest)
 }
 
 /// A part of a block, as places in its bytes.
@@ -116,6 +122,18 @@ fn append(
     position: Option<LogPosition>,
     range: Option<SourceRange>,
 ) -> Result<RowCounts, StoreError> {
+    let (counts, delivery) = delivery(parsed, rows_duplicate, position, range);
+    store.append(delivery)?;
+    Ok(counts)
+}
+
+/// A delivery and what it counts.
+fn delivery(
+    parsed: Parsed,
+    rows_duplicate: u64,
+    position: Option<LogPosition>,
+    range: Option<SourceRange>,
+) -> (RowCounts, Delivery) {
     let Parsed { batch, rejects } = parsed;
     let counts = RowCounts {
         rows_read: batch.rows as u64 + rejects.len() as u64 + rows_duplicate,
@@ -123,8 +141,7 @@ fn append(
         rows_rejected: rejects.len() as u64,
         rows_duplicate,
     };
-    store.append(Delivery { batch, rejects, rows_duplicate, position, range })?;
-    Ok(counts)
+    (counts, Delivery { batch, rejects, rows_duplicate, position, range })
 }
 
 #[cfg(test)]

@@ -78,18 +78,11 @@ impl KnownSource {
     /// Adds a range that must not overlap what is here; an empty one changes nothing.
     pub(crate) fn add(&mut self, added: &SourceRange) -> Result<(), StoreError> {
         let SourceRange { range, crc32c, .. } = added;
+        self.check_free(added)?;
         if range.is_empty() {
             return Ok(());
         }
-        let at = self.ranges.partition_point(|known| known.range.end <= range.start);
-        if self.ranges.get(at).is_some_and(|next| next.range.start < range.end) {
-            return Err(StoreError::RangeOverlap {
-                id: added.source.0.clone(),
-                name: added.name.clone(),
-                start: range.start,
-                end: range.end,
-            });
-        }
+        let at = self.place_of(range);
         self.ranges.insert(at, KnownRange { range: range.clone(), crc32c: *crc32c });
         // With the one behind first, so that the index of the one before stays right.
         for left in [Some(at), at.checked_sub(1)].into_iter().flatten() {
@@ -101,10 +94,34 @@ impl KnownSource {
         Ok(())
     }
 
+    fn check_free(&self, added: &SourceRange) -> Result<(), StoreError> {
+        let range = &added.range;
+        let next = self.ranges.get(self.place_of(range));
+        if range.is_empty() || next.is_none_or(|next| next.range.start >= range.end) {
+            Ok(())
+        } else {
+            Err(overlap(added))
+        }
+    }
+
+    /// The index of the first range that ends behind the start of this one.
+    fn place_of(&self, range: &Range<u64>) -> usize {
+        self.ranges.partition_point(|known| known.range.end <= range.start)
+    }
+
     /// Whether the ranges are as the invariants say.
     pub(crate) fn is_sound(&self) -> bool {
         self.ranges.iter().all(|known| !known.range.is_empty())
             && self.ranges.is_sorted_by(|left, right| left.range.end < right.range.start)
+    }
+}
+
+fn overlap(added: &SourceRange) -> StoreError {
+    StoreError::RangeOverlap {
+        id: added.source.0.clone(),
+        name: added.name.clone(),
+        start: added.range.start,
+        end: added.range.end,
     }
 }
 
@@ -133,6 +150,26 @@ impl KnownSources {
 
     pub(crate) fn get(&self, id: &SourceId) -> &[KnownRange] {
         self.sources.get(id).map_or(&[], |source| &source.ranges)
+    }
+
+    /// Adds ranges that ascend within each source, all of them or, if one overlaps, none.
+    pub(crate) fn add_all<'r>(
+        &mut self,
+        added: impl Iterator<Item = &'r SourceRange> + Clone,
+    ) -> Result<(), StoreError> {
+        let mut before: Option<&SourceRange> = None;
+        for range in added.clone() {
+            if let Some(known) = self.sources.get(&range.source) {
+                known.check_free(range)?;
+            }
+            let is_behind =
+                |before: &SourceRange| before.source != range.source || before.range.end <= range.range.start;
+            if !before.is_none_or(is_behind) {
+                return Err(overlap(range));
+            }
+            before = Some(range);
+        }
+        added.into_iter().try_for_each(|range| self.add(range))
     }
 
     pub(crate) fn add(&mut self, added: &SourceRange) -> Result<(), StoreError> {

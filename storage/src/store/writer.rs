@@ -198,20 +198,33 @@ impl StoreWriter {
     /// [`StoreError::PositionBackwards`] and [`StoreError::RangeOverlap`] if it was stored before;
     /// [`StoreError::Latched`] after an error of the sealer. Nothing of the delivery is taken then.
     pub fn append(&self, delivery: Delivery) -> Result<(), StoreError> {
-        delivery.batch.validate(&self.schema)?;
-        delivery.rejects.iter().try_for_each(super::Reject::validate)?;
-        validate_names(&delivery)?;
+        self.append_together(vec![delivery])
+    }
+
+    /// Takes deliveries as one: a commit holds all of them or none. Blocks while the sealer is behind.
+    ///
+    /// A block of which only some pieces are new comes like this, one delivery a piece: were it committed in parts, a
+    /// load that is cut off between them would count the first pieces twice. Their ranges must ascend.
+    ///
+    /// # Errors
+    /// As [`StoreWriter::append`]. Nothing of any of them is taken then.
+    pub fn append_together(&self, deliveries: Vec<Delivery>) -> Result<(), StoreError> {
+        for delivery in &deliveries {
+            delivery.batch.validate(&self.schema)?;
+            delivery.rejects.iter().try_for_each(super::Reject::validate)?;
+            validate_names(delivery)?;
+        }
         let mut state = self.wait_for_room(self.shared.lock())?;
-        if let Some(position) = &delivery.position {
+        for position in deliveries.iter().filter_map(|delivery| delivery.position.as_ref()) {
             check_position(&state.positions, position)?;
         }
-        if let Some(range) = &delivery.range {
-            state.known.add(range)?;
+        state.known.add_all(deliveries.iter().filter_map(|delivery| delivery.range.as_ref()))?;
+        for delivery in deliveries {
+            if let Some(position) = &delivery.position {
+                set_position(&mut state.positions, position.clone());
+            }
+            state.open.take(delivery);
         }
-        if let Some(position) = &delivery.position {
-            set_position(&mut state.positions, position.clone());
-        }
-        state.open.take(delivery);
         if self.is_full(&state.open) && state.waiting.len() < self.options.waiting_cuts {
             state.hand_over();
             self.shared.changed.notify_all();

@@ -4,6 +4,7 @@
 mod crash;
 mod damage;
 mod format;
+mod history;
 mod merging;
 mod support;
 mod writer;

@@ -141,6 +141,28 @@ fn a_range_is_stored_once() {
 }
 
 #[test]
+fn deliveries_appended_together_are_taken_together_or_not_at_all() {
+    let memory = MemoryDirectory::new();
+    let writer = open(&memory);
+    let piece = |range| Delivery {
+        batch: rows(30, 1),
+        range: Some(SourceRange { source: "id".into(), name: "f".into(), range, crc32c: 5 }),
+        ..Delivery::default()
+    };
+    writer.append(piece(100..200)).unwrap();
+    for refused in [[0..50, 150..160], [0..50, 40..60], [60..70, 0..10]] {
+        let error = writer.append_together(refused.into_iter().map(piece).collect()).unwrap_err();
+        assert!(matches!(error, StoreError::RangeOverlap { .. }), "{error}");
+    }
+    assert_eq!(writer.known(&"id".into()).len(), 1);
+    // More rows than make a segment full, and still one commit.
+    let position = position(0, 1, 1);
+    writer.append_together(vec![piece(0..50), piece(60..70), Delivery { position, ..Delivery::default() }]).unwrap();
+    let committed = writer.close().unwrap();
+    assert_eq!((committed.totals.rows_stored, committed.generation), (90, 2));
+}
+
+#[test]
 fn what_does_not_fit_is_refused_and_the_store_goes_on() {
     let writer = open(&MemoryDirectory::new());
     let mut short = rows(5, 1);
