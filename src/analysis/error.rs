@@ -42,6 +42,9 @@ pub enum AnalysisError {
         /// What it takes.
         expected: &'static str,
     },
+    /// The store is damaged where the answer was read from.
+    #[error(transparent)]
+    Damaged(#[from] cartlog_storage::store::StoreError),
     /// The store's columns are not those of events.
     #[error(
         "the store's schema is not the one of events at column {column}: got `{got}`, expected `{expected}`; \

@@ -28,12 +28,20 @@ pub struct EventSegment<'a> {
 /// A column with what is known of it without reading its rows.
 #[derive(Debug, Clone, Copy)]
 pub struct EventColumn<'a> {
-    /// The values.
-    pub view: ColumnView<'a>,
+    values: Values<'a>,
     /// A lower bound of the values, or of the codes: missing is code 0.
     pub smallest: i64,
     /// An upper bound of the values, or of the codes.
     pub largest: i64,
+}
+
+/// Where a column's values are.
+#[derive(Debug, Clone, Copy)]
+enum Values<'a> {
+    /// Here, and known to lie within the bounds.
+    View(ColumnView<'a>),
+    /// In a segment, which looks through them before they are first read.
+    Segment(&'a Segment, usize),
 }
 
 impl<'a> Events<'a> {
@@ -72,6 +80,18 @@ impl<'a> Events<'a> {
         Ok(Self::new(segments.collect(), texts(EVENT_TYPE), texts(CATEGORY_CODE), texts(BRAND)))
     }
 
+    /// Whether nothing read so far was damaged.
+    ///
+    /// # Errors
+    /// [`AnalysisError::Damaged`] with the file: what was answered from it is not to be used.
+    pub fn check(&self) -> Result<(), AnalysisError> {
+        let damage = self.segments.iter().flat_map(|segment| &segment.columns).find_map(|column| match column.values {
+            Values::View(_) => None,
+            Values::Segment(segment, _) => segment.found_damage(),
+        });
+        damage.map_or(Ok(()), |error| Err(error.into()))
+    }
+
     /// The segments.
     #[must_use]
     pub fn segments(&self) -> &[EventSegment<'a>] {
@@ -106,6 +126,29 @@ impl<'a> Events<'a> {
 }
 
 impl<'a> EventColumn<'a> {
+    /// Values that lie within these bounds.
+    #[must_use]
+    pub fn new(view: ColumnView<'a>, smallest: i64, largest: i64) -> Self {
+        Self { values: Values::View(view), smallest, largest }
+    }
+
+    /// The values.
+    #[must_use]
+    pub fn view(&self) -> ColumnView<'a> {
+        match self.values {
+            Values::View(view) => view,
+            Values::Segment(segment, column) => segment.bounded_column(column),
+        }
+    }
+
+    /// The values' encoding and what is listed of them; costs nothing a row.
+    pub(crate) fn shape(&self) -> ColumnView<'a> {
+        match self.values {
+            Values::View(view) => view,
+            Values::Segment(segment, column) => segment.column_shape(column),
+        }
+    }
+
     fn of(segment: &'a Segment, column: usize) -> Self {
         let (smallest, largest) = match segment.statistics(column) {
             ColumnStatistics::Integers { min, max } => (min, max),
@@ -116,12 +159,12 @@ impl<'a> EventColumn<'a> {
                 (i64::from(missing == 0), i64::try_from(distinct).unwrap_or(i64::MAX))
             }
         };
-        Self { view: segment.column(column), smallest, largest }
+        Self { values: Values::Segment(segment, column), smallest, largest }
     }
 
     /// The packed numbers behind the values.
     pub(crate) fn packed(&self) -> Packed<'a> {
-        match self.view {
+        match self.view() {
             ColumnView::Integers(Integers::Frame { packed, .. }) => packed,
             ColumnView::Integers(Integers::Dictionary { codes, .. }) => codes,
             ColumnView::Codes(codes) => codes,

@@ -67,7 +67,7 @@ impl<'a> Field<'a> {
         let (smallest, _) = events.range(column).unwrap_or_default();
         let mut step = 0;
         for segment in events.segments().iter().filter(|segment| segment.rows > 0) {
-            match segment.columns[column].view {
+            match segment.columns[column].shape() {
                 ColumnView::Integers(Integers::Frame { base, multiplier, packed }) => {
                     step = greatest_common_divisor(step, base.wrapping_sub(smallest).cast_unsigned());
                     if !matches!(packed, Packed::Zero(_)) {
@@ -87,7 +87,7 @@ impl<'a> Field<'a> {
     fn stepped(events: &Events<'a>, column: usize, step: u64) -> Self {
         let (smallest, largest) = events.range(column).unwrap_or_default();
         let maximum = largest.wrapping_sub(smallest).cast_unsigned() / step;
-        let transforms = events.segments().iter().map(|segment| match segment.columns[column].view {
+        let transforms = events.segments().iter().map(|segment| match segment.columns[column].shape() {
             ColumnView::Integers(Integers::Frame { base, multiplier, .. }) => Transform::Affine {
                 multiply: multiplier.cast_unsigned() / step,
                 add: base.wrapping_sub(smallest).cast_unsigned() / step,
@@ -115,7 +115,7 @@ impl<'a> Field<'a> {
     /// An integer column as places in the list of its distinct values, if every segment has them listed and they are few;
     /// as distances from the smallest value otherwise.
     pub(crate) fn compact(events: &Events<'a>, column: usize) -> Self {
-        let listed = |column: &EventColumn<'a>| match column.view {
+        let listed = |column: &EventColumn<'a>| match column.shape() {
             ColumnView::Integers(Integers::Dictionary { values, .. }) => Some(values.to_vec()),
             ColumnView::Integers(Integers::Frame { base, packed: Packed::Zero(_), .. }) => Some(vec![base]),
             ColumnView::Integers(Integers::Frame { base, multiplier, packed: Packed::U8(_) }) => {
@@ -141,7 +141,7 @@ impl<'a> Field<'a> {
     /// search a row: for keys that would else be too wide. `None` if ordinals stand for something else than the values.
     pub(crate) fn narrowed(&self, events: &Events<'a>) -> Option<Self> {
         let is_integers =
-            |segment: &EventSegment<'_>| matches!(segment.columns[self.column].view, ColumnView::Integers(_));
+            |segment: &EventSegment<'_>| matches!(segment.columns[self.column].shape(), ColumnView::Integers(_));
         let is_plain = matches!(self.meaning, Meaning::Value { .. })
             && !self.transforms.iter().any(|transform| matches!(transform, Transform::Periods { .. }));
         if !is_plain || !events.segments().iter().all(is_integers) {
@@ -151,7 +151,7 @@ impl<'a> Field<'a> {
         for segment in events.segments() {
             let start = values.len();
             values.resize(start + segment.rows, 0);
-            integers(&segment.columns[self.column].view, 0..segment.rows, &mut values[start..]);
+            integers(&segment.columns[self.column].view(), 0..segment.rows, &mut values[start..]);
         }
         values.par_sort_unstable();
         values.dedup();
@@ -190,7 +190,7 @@ impl<'a> Field<'a> {
     pub(crate) fn banded(events: &Events<'a>, column: usize, bounds: &[i64]) -> Self {
         let inner = bounds.get(1..).unwrap_or_default();
         let band = |value: i64| inner.partition_point(|bound| *bound <= value);
-        let transforms = events.segments().iter().map(|segment| match segment.columns[column].view {
+        let transforms = events.segments().iter().map(|segment| match segment.columns[column].shape() {
             ColumnView::Integers(Integers::Frame { base, multiplier, .. }) => {
                 let thresholds = inner.iter().filter(|bound| **bound > base).filter_map(|bound| {
                     let distance = i128::from(*bound) - i128::from(base);
@@ -237,7 +237,7 @@ impl<'a> Field<'a> {
     pub(crate) fn identified(events: &Events<'a>, column: usize) -> Self {
         let mut all: Vec<(Identifier<'a>, u32, u32)> = Vec::new();
         let segments = || (0..).zip(events.segments());
-        let identifiers = |segment: &EventSegment<'a>| match segment.columns[column].view {
+        let identifiers = |segment: &EventSegment<'a>| match segment.columns[column].shape() {
             ColumnView::Identifiers(identifiers) => Some(identifiers),
             ColumnView::Integers(_) | ColumnView::Codes(_) => None,
         };
@@ -305,7 +305,7 @@ impl<'a> Field<'a> {
     pub(crate) fn decode(&self, segment: usize, columns: &EventSegment<'_>, rows: Range<usize>, out: &mut [u64]) {
         let column = &columns.columns[self.column];
         let packed = column.packed();
-        match (&self.transforms[segment], column.view) {
+        match (&self.transforms[segment], column.view()) {
             (Transform::Affine { multiply, add }, _) => affine(packed, rows, *multiply, *add, out),
             (Transform::Gather { base }, ColumnView::Integers(Integers::Dictionary { values, .. })) => {
                 gather(packed, rows, values, *base, out);

@@ -54,6 +54,18 @@ pub trait Analysis: Sync {
     fn oracle(&self, events: &[super::testing::Event], parameters: &Parameters) -> super::testing::Rows;
 }
 
+impl dyn Analysis {
+    /// [`Analysis::run`], and the certainty that nothing it read was damaged so that it showed.
+    ///
+    /// # Errors
+    /// As [`Analysis::run`]; [`AnalysisError::Damaged`] if a value was met that can't be.
+    pub fn answer(&self, input: &Input<'_>, parameters: &Parameters) -> Result<Table, AnalysisError> {
+        let answered = self.run(input, parameters);
+        input.events().check()?;
+        answered
+    }
+}
+
 /// All analyses, in the order in which they are listed and run.
 #[must_use]
 pub fn registry() -> &'static [&'static dyn Analysis] {

@@ -142,13 +142,13 @@ impl Predicate {
     fn apply(&self, segment: &EventSegment<'_>, rows: Range<usize>, values: &mut [i64], mask: &mut [u8]) {
         match self {
             Self::Between { column, lowest, highest } => {
-                integers(&segment.columns[*column].view, rows, values);
+                integers(&segment.columns[*column].view(), rows, values);
                 for (mask, value) in mask.iter_mut().zip(values) {
                     *mask &= u8::from(*value >= *lowest) & u8::from(*value <= *highest);
                 }
             }
             Self::OneOf { column, values: wanted } => {
-                integers(&segment.columns[*column].view, rows, values);
+                integers(&segment.columns[*column].view(), rows, values);
                 for (mask, value) in mask.iter_mut().zip(values) {
                     *mask &= u8::from(wanted.binary_search(value).is_ok());
                 }

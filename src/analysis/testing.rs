@@ -401,7 +401,7 @@ impl StoredColumn {
                 (ColumnView::Identifiers(identifiers), 0, largest_code(codes))
             }
         };
-        EventColumn { view, smallest, largest }
+        EventColumn::new(view, smallest, largest)
     }
 }
 

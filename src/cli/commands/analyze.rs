@@ -50,7 +50,7 @@ pub(super) fn execute(options: &Analyze, settings: &Settings) -> Result<()> {
     for (analysis, parameters) in analyses.iter().zip(&parameters) {
         progress.say(format!("analysing: {}", analysis.name()));
         let start = Instant::now();
-        let table = analysis.run(&input, parameters)?;
+        let table = analysis.answer(&input, parameters)?;
         let took = start.elapsed();
         analysing += took;
         let start = Instant::now();

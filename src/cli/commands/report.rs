@@ -40,7 +40,7 @@ pub(super) fn execute(options: &Report, settings: &Settings) -> Result<()> {
         let analysis = analysis::registry().iter().find(|analysis| analysis.file_stem() == name);
         let analysis = analysis.with_context(|| format!("no analysis makes the table {name}"))?;
         let start = Instant::now();
-        results.push(analysis.run(&input, &Parameters::default())?);
+        results.push(analysis.answer(&input, &Parameters::default())?);
         analysing += start.elapsed();
     }
     progress.say("writing");

@@ -52,7 +52,7 @@ fn analyse(snapshot: &Snapshot, out: &Path, progress: &TerminalProgress, summary
     for analysis in analysis::registry() {
         progress.say(format!("analysing: {}", analysis.name()));
         let start = Instant::now();
-        let table = analysis.run(&input, &Parameters::default())?;
+        let table = analysis.answer(&input, &Parameters::default())?;
         analysing += start.elapsed();
         let start = Instant::now();
         for format in formats_of(*analysis) {

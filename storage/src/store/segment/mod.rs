@@ -4,6 +4,7 @@
 //! ([`Segment::open`]): a [`ColumnView`] is slices of the memory map, so opening costs a look at the file's front and
 //! nothing a row. Every byte is described in docs/FORMAT.md.
 
+mod bounds;
 mod decode;
 mod encode;
 mod identifiers;
@@ -26,6 +27,7 @@ use super::StoreError;
 use super::batch::Batch;
 use super::column::{ColumnView, Identifiers, Integers, Packed};
 use super::schema::Schema;
+use bounds::Bounds;
 use layout::{ALIGNMENT, Encoding, Entry, Front, FrontError, Region};
 
 /// An open segment: its checked front, and its bytes as they lie in the memory map.
@@ -43,8 +45,12 @@ use layout::{ALIGNMENT, Encoding, Entry, Front, FrontError, Region};
 /// ```
 #[derive(Debug, Clone)]
 pub struct Segment {
+    /// The file's name, for messages.
+    name: String,
     data: Bytes,
     front: Front,
+    /// One a column.
+    bounds: Vec<Bounds>,
 }
 
 /// What is known of a column without reading its rows: the zone map by which whole segments are skipped.
@@ -130,7 +136,8 @@ impl Segment {
         }
         let is_aligned = data.as_ptr().addr().is_multiple_of(ALIGNMENT);
         let data = if is_aligned { data } else { aligned_bytes(data.len(), std::iter::once(&data[..])) };
-        Ok(Self { data, front })
+        let bounds = vec![Bounds::default(); front.entries.len()];
+        Ok(Self { name: name.to_owned(), data, front, bounds })
     }
 
     /// The number of rows.
@@ -169,7 +176,8 @@ impl Segment {
         ColumnStatistics::of(&self.front.entries[column])
     }
 
-    /// A column's values, in place. Costs nothing a row.
+    /// A column's values, in place. Costs nothing a row. Of a damaged file a number may be one that has no value:
+    /// [`Segment::bounded_column`] is for who indexes by it.
     ///
     /// # Panics
     /// If the schema has no such column.
