@@ -150,15 +150,18 @@ pub(crate) struct Load {
     pub(crate) partitions: Option<i32>,
 }
 
-/// When a load gives up over rejected rows.
+/// When a load gives up: over rejected rows, and over records that are gone.
 #[derive(Debug, Args)]
-pub(crate) struct RejectOptions {
+pub(crate) struct LossOptions {
     /// Fail once more rows than this are rejected: a number, or a share of the rows read such as 0.1%
     #[arg(long, value_name = "N|P%", env = "CARTLOG_MAX_REJECTED", hide_env_values = true, conflicts_with = "strict")]
     pub(crate) max_rejected: Option<String>,
     /// Fail at the first rejected row (the same as --max-rejected 0)
     #[arg(long)]
     pub(crate) strict: bool,
+    /// Go on where the topic begins now when its retention has removed records before they were read
+    #[arg(long)]
+    pub(crate) skip_lost: bool,
 }
 
 /// `cartlog run`
@@ -188,7 +191,7 @@ pub(crate) struct Run {
     pub(crate) load: Load,
     /// When to give up.
     #[command(flatten)]
-    pub(crate) limit: RejectOptions,
+    pub(crate) limit: LossOptions,
 }
 
 /// `cartlog produce`
@@ -208,7 +211,7 @@ pub(crate) struct Produce {
     pub(crate) load: Load,
     /// When to give up.
     #[command(flatten)]
-    pub(crate) limit: RejectOptions,
+    pub(crate) limit: LossOptions,
 }
 
 /// `cartlog ingest`
@@ -225,7 +228,7 @@ pub(crate) struct Ingest {
     pub(crate) commit_interval: f64,
     /// When to give up.
     #[command(flatten)]
-    pub(crate) limit: RejectOptions,
+    pub(crate) limit: LossOptions,
 }
 
 /// Which events an analysis or export covers.

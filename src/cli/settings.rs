@@ -13,7 +13,7 @@ use cartlog_storage::log::LogOptions;
 use serde::Deserialize;
 
 use super::Usage;
-use super::arguments::{Common, GroupSettings, Load, LogSettings, RejectOptions};
+use super::arguments::{Common, GroupSettings, Load, LogSettings, LossOptions};
 use super::group_settings::{GroupFile, group_options};
 use super::log_settings::{LogFile, log_options};
 use super::security::{SecurityFile, client_options};
@@ -198,7 +198,7 @@ impl Settings {
     ///
     /// # Errors
     /// When the text is neither a number nor a percentage.
-    pub(crate) fn reject_limit(&self, limit: &RejectOptions) -> Result<Option<RejectLimit>> {
+    pub(crate) fn reject_limit(&self, limit: &LossOptions) -> Result<Option<RejectLimit>> {
         if limit.strict {
             return Ok(Some(RejectLimit::Rows(0)));
         }
@@ -274,7 +274,8 @@ mod tests {
         assert_eq!(settings.topic, "typed");
         assert_eq!(settings.store, Path::new("kept"));
         assert_eq!(settings.brokers, Some(vec!["a:1".to_owned(), "b:2".to_owned()]));
-        let limit = settings.reject_limit(&RejectOptions { max_rejected: None, strict: false }).unwrap();
+        let limit =
+            settings.reject_limit(&LossOptions { max_rejected: None, strict: false, skip_lost: false }).unwrap();
         assert_eq!(limit, Some(RejectLimit::Percent(5.0)));
     }
 

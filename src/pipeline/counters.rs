@@ -1,5 +1,6 @@
 //! What a job has done so far, counted by the tee and looked at by everyone else.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use super::summary::RowCounts;
@@ -12,6 +13,7 @@ pub(super) struct Counters {
     rows_rejected: AtomicU64,
     rows_duplicate: AtomicU64,
     rows_from_gaps: AtomicU64,
+    records_lost: AtomicU64,
     next_offsets: Vec<AtomicI64>,
 }
 
@@ -48,6 +50,16 @@ impl Counters {
     /// Of the rows read, those fetched from the log because they stood between our own.
     pub(super) fn rows_from_gaps(&self) -> u64 {
         self.rows_from_gaps.load(Ordering::Relaxed)
+    }
+
+    /// Counts offsets that the log had dropped before they were read.
+    pub(super) fn lost(&self, offsets: &Range<i64>) {
+        self.records_lost.fetch_add(offsets.start.abs_diff(offsets.end), Ordering::Relaxed);
+    }
+
+    /// The offsets that the log had dropped before they were read.
+    pub(super) fn records_lost(&self) -> u64 {
+        self.records_lost.load(Ordering::Relaxed)
     }
 
     /// A lane is done with everything below this offset.

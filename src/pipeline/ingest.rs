@@ -54,6 +54,7 @@ pub fn ingest(
         rows,
         bytes: replayed.bytes,
         records: replayed.records,
+        records_lost: counters.records_lost(),
         interrupted: replayed.is_interrupted,
         stages,
         seconds_total,

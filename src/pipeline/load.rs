@@ -75,6 +75,7 @@ pub fn load(plan: &LoadPlan, progress: &dyn Progress, interrupt: &Interrupt) -> 
         rows_from_log: loaded.rows_caught_up + counters.rows_from_gaps(),
         bytes: loaded.bytes,
         records_produced: loaded.records_produced,
+        records_lost: counters.records_lost(),
         interrupted: loaded.is_interrupted,
         stages,
         seconds_total,

@@ -12,7 +12,7 @@ use super::error::PipelineError;
 use super::gate::{Entry, Gate};
 use super::intake::Intake;
 use super::progress::{Interrupt, Progress, ProgressUpdate, Stage};
-use super::reading::{ReadRange, read_partitions};
+use super::reading::{Read, ReadRange, read_partitions};
 use super::session::LogSession;
 use super::unit::headers_of;
 use super::watch::{TICK, Watch};
@@ -172,7 +172,9 @@ fn learn(session: &LogSession, watch: &mut Watch<'_>, interrupt: &Interrupt) -> 
         if interrupt.is_requested() {
             break;
         }
-        for record in answer?.records {
+        // What retention has removed meanwhile is no longer in the topic, and so is to be produced again.
+        let Read::Fetched(fetched) = answer? else { continue };
+        for record in fetched.records {
             bytes_done += record.value.len() as u64;
             if let Some(block) = &record.block {
                 book.add(&SourceId::from(block.source.as_str()), block.range.start, &record.value);

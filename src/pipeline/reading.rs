@@ -1,5 +1,7 @@
 //! All partitions of a topic read at once, each ahead of who takes the records.
 
+use std::ops::Range;
+
 use tokio::sync::mpsc;
 
 use super::session::LogSession;
@@ -14,8 +16,17 @@ pub(super) struct ReadRange {
     pub(super) end: Option<i64>,
 }
 
-/// An answer to a fetch, with the lane it belongs to.
-pub(super) type Answer = (usize, Result<Fetched, KafkaError>);
+/// What came of a fetch, with the lane it belongs to.
+pub(super) type Answer = (usize, Result<Read, KafkaError>);
+
+/// What a partition gave.
+#[derive(Debug)]
+pub(super) enum Read {
+    /// Records, or word that there are none yet.
+    Fetched(Fetched),
+    /// Offsets that the log has dropped before they were read, and that the reader has stepped over.
+    Lost(Range<i64>),
+}
 
 /// Reads each partition over its range, in tasks of their own that end when their range or the receiver does.
 ///
@@ -36,17 +47,17 @@ async fn read(lane: usize, mut consumer: Consumer, end: Option<i64>, skip_lost: 
             answer = consumer.fetch() => answer,
             () = answers.closed() => return,
         };
-        match answer {
+        let read = match answer {
             Err(KafkaError::OffsetOutOfRange { lost, topic, partition, .. }) if skip_lost && !lost.is_empty() => {
                 tracing::warn!(topic, partition, ?lost, "skipping records that the log has dropped");
                 consumer.seek(lost.end);
+                Ok(Read::Lost(lost))
             }
-            answer => {
-                let is_last = answer.is_err();
-                if answers.send((lane, answer)).await.is_err() || is_last {
-                    return;
-                }
-            }
+            answer => answer.map(Read::Fetched),
+        };
+        let is_last = read.is_err();
+        if answers.send((lane, read)).await.is_err() || is_last {
+            return;
         }
     }
 }

@@ -12,7 +12,7 @@ use super::gate::{Entry, Gate};
 use super::lane::Ticket;
 use super::plan::{Follow, RejectLimit};
 use super::progress::{Interrupt, ProgressUpdate};
-use super::reading::{Answer, ReadRange, read_partitions};
+use super::reading::{Answer, Read, ReadRange, read_partitions};
 use super::session::LogSession;
 use super::tee::{Event, LaneOrder, PartitionLane, Tee};
 use super::unit::{Origin, Unit};
@@ -91,7 +91,7 @@ impl Replay<'_> {
 
     /// What of each partition the store has not read.
     fn unread(&self) -> Result<Vec<ReadRange>, PipelineError> {
-        let Self { session, store, options, .. } = self;
+        let Self { session, store, options, counters, .. } = self;
         let unread = |&partition: &i32| {
             let held = session.runtime.block_on(session.client.offsets(&session.topic, partition))?;
             // A position in another topic of the same name says nothing about this one.
@@ -103,7 +103,10 @@ impl Replay<'_> {
             let start = match known {
                 None => held.start,
                 Some(next) if (held.start..=held.end).contains(&next) => next,
-                Some(next) if next < held.start && options.skip_lost => held.start,
+                Some(next) if next < held.start && options.skip_lost => {
+                    counters.lost(&(next..held.start));
+                    held.start
+                }
                 Some(next) => {
                     return Err(KafkaError::OffsetOutOfRange {
                         topic: session.topic.to_string(),
@@ -180,8 +183,15 @@ impl Feed<'_> {
 
     /// Hands the records of an answer on. False once the job has to end.
     fn take(&mut self, (lane, answer): Answer, replayed: &mut Replayed) -> Result<bool, PipelineError> {
-        let Replay { session, workers, .. } = self.replay;
-        let Fetched { records, next_offset, log_end } = answer?;
+        let Replay { session, workers, counters, .. } = self.replay;
+        let Fetched { records, next_offset, log_end } = match answer? {
+            Read::Fetched(fetched) => fetched,
+            Read::Lost(lost) => {
+                counters.lost(&lost);
+                let _ = self.events.send(Event::Reached { lane, offset: lost.end });
+                return Ok(true);
+            }
+        };
         self.log_ends[lane] = log_end;
         for record in records {
             let permit = loop {

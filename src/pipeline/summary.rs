@@ -87,6 +87,8 @@ pub struct LoadSummary {
     pub bytes: u64,
     /// Records written to the log.
     pub records_produced: u64,
+    /// Offsets of the log that its retention removed before they were read, stepped over because the plan says so.
+    pub records_lost: u64,
     /// Whether the load was asked to stop before its sources ended.
     pub interrupted: bool,
     /// What each stage took, in order.
@@ -126,6 +128,8 @@ pub struct IngestSummary {
     pub bytes: u64,
     /// Records read from the log.
     pub records: u64,
+    /// Offsets that the log's retention removed before they were read, stepped over because the plan says so.
+    pub records_lost: u64,
     /// Whether it was asked to stop before the end (a following ingest always is).
     pub interrupted: bool,
     /// What each stage took, in order.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use super::load::note_rejects;
+use super::load::{note_lost, note_rejects};
 use crate::cli::Usage;
 use crate::cli::arguments::Ingest;
 use crate::cli::interrupt;
@@ -25,6 +25,7 @@ pub(super) fn execute(options: &Ingest, settings: &Settings) -> Result<()> {
         follow: options.follow.then(|| Follow { commit_interval, ..Follow::default() }),
         threads: settings.threads,
         max_rejected: settings.reject_limit(&options.limit)?,
+        skip_lost: options.limit.skip_lost,
         ..IngestPlan::new(store_directory(&settings.store), log)
     };
     let progress = TerminalProgress::new(settings.quiet);
@@ -37,7 +38,9 @@ pub(super) fn execute(options: &Ingest, settings: &Settings) -> Result<()> {
     summary.rows(ingested.rows);
     summary.number("records", "records", ingested.records);
     summary.stages(&ingested.stages);
+    summary.field("records_lost", ingested.records_lost);
     note_rejects(ingested.rows.rows_rejected, &mut summary);
+    note_lost(ingested.records_lost, &mut summary);
     if ingested.records == 0 && !options.follow {
         summary.note("The store is up to date with the topic.");
     }

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 
-use crate::cli::arguments::{Load, RejectOptions};
+use crate::cli::arguments::{Load, LossOptions};
 use crate::cli::interrupt;
 use crate::cli::progress::TerminalProgress;
 use crate::cli::settings::Settings;
@@ -15,7 +15,7 @@ pub(super) fn execute(
     inputs: Vec<String>,
     log: Option<LogPlan>,
     options: &Load,
-    limit: &RejectOptions,
+    limit: &LossOptions,
     settings: &Settings,
     progress: &TerminalProgress,
 ) -> Result<(LoadSummary, Summary)> {
@@ -25,6 +25,7 @@ pub(super) fn execute(
         threads: settings.threads,
         again: options.again,
         max_rejected: settings.reject_limit(limit)?,
+        skip_lost: limit.skip_lost,
         ..LoadPlan::new(inputs, store_directory(&settings.store), log)
     };
     let loaded = load(&plan, progress, &interrupt::listen()?).context("the load stopped")?;
@@ -33,6 +34,7 @@ pub(super) fn execute(
     summary.field("bytes", loaded.bytes);
     summary.field("rows_from_log", loaded.rows_from_log);
     summary.field("records_produced", loaded.records_produced);
+    summary.field("records_lost", loaded.records_lost);
     summary.field("interrupted", loaded.interrupted);
     summary.rows(loaded.rows);
     summary.stages(&loaded.stages);
@@ -75,8 +77,25 @@ fn note_rows(loaded: &LoadSummary, summary: &mut Summary) {
         ));
     }
     note_rejects(rows.rows_rejected, summary);
+    note_lost(loaded.records_lost, summary);
     if loaded.interrupted {
         summary.note("Interrupted: what had been read is committed. The same command goes on from there.");
+    }
+}
+
+/// Says what the topic's retention took before it was read, if it took anything.
+pub(super) fn note_lost(records_lost: u64, summary: &mut Summary) {
+    if records_lost > 0 {
+        summary.note(format!(
+            "{} removed by the topic's retention before the store had read {}: a longer retention, or an ingest that \
+             follows, keeps ahead of it.",
+            if records_lost == 1 {
+                "1 record was".to_owned()
+            } else {
+                format!("{} records were", text::count(records_lost))
+            },
+            if records_lost == 1 { "it" } else { "them" },
+        ));
     }
 }
 
