@@ -91,7 +91,7 @@ impl Replay<'_> {
 
     /// What of each partition the store has not read.
     fn unread(&self) -> Result<Vec<ReadRange>, PipelineError> {
-        let Self { session, store, options, counters, .. } = self;
+        let Self { session, store, options, .. } = self;
         let unread = |&partition: &i32| {
             let held = session.runtime.block_on(session.client.offsets(&session.topic, partition))?;
             // A position in another topic of the same name says nothing about this one.
@@ -103,10 +103,8 @@ impl Replay<'_> {
             let start = match known {
                 None => held.start,
                 Some(next) if (held.start..=held.end).contains(&next) => next,
-                Some(next) if next < held.start && options.skip_lost => {
-                    counters.lost(&(next..held.start));
-                    held.start
-                }
+                // The reader finds out what is lost, and steps over it.
+                Some(next) if next < held.start && options.skip_lost => next,
                 Some(next) => {
                     return Err(KafkaError::OffsetOutOfRange {
                         topic: session.topic.to_string(),

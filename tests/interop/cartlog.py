@@ -22,6 +22,14 @@ def cartlog(*words, stdin=None, expect=0, timeout=600):
     return done.stdout
 
 
+def refusal(*words, timeout=60):
+    """Runs a command that must fail and returns what it says."""
+    done = subprocess.run([BINARY, *map(str, words)], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          timeout=timeout, env=environment())
+    assert done.returncode == 1, done
+    return done.stderr
+
+
 def environment():
     return {name: value for name, value in os.environ.items() if not name.startswith("CARTLOG_")}
 

@@ -8,7 +8,7 @@ from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, Producer, To
 from confluent_kafka.admin import AdminClient, ConfigResource, OffsetSpec, ResourceType
 
 import servers
-from cartlog import cartlog
+from cartlog import cartlog, refusal
 
 
 @pytest.fixture(params=["cartlog", "apache"])
@@ -124,16 +124,6 @@ def test_what_is_not_there_is_named_with_what_to_do(brokers, topic):
         (["describe", topic], "topics list"), (["alter", topic, "--set", "retention.ms=5"], "topics list"),
         (["groups", topic], "topics groups"), (["create", topic, "--set", "nonsense=1"], "nonsense"),
     ]:
-        failed = cartlog_fails(*words, "--brokers", brokers)
+        failed = refusal("topics", *words, "--brokers", brokers)
         assert told in failed and brokers in failed, failed
     assert topic not in [one["name"] for one in shown(brokers, "list")]
-
-
-def cartlog_fails(*words):
-    import subprocess
-
-    from cartlog import BINARY, environment
-
-    done = subprocess.run([BINARY, "topics", *words], capture_output=True, text=True, timeout=60, env=environment())
-    assert done.returncode == 1, done
-    return done.stderr
