@@ -7,8 +7,11 @@ use rskafka::client::error::ProtocolError;
 use rskafka::client::{Client, ClientBuilder, Credentials, SaslConfig};
 use tokio::runtime::{Builder, Runtime};
 
+use super::cluster::Cluster;
+use super::connection::Connector;
 use super::consumer::Consumer;
 use super::error::KafkaError;
+use super::leader::Leader;
 use super::link::Link;
 use super::options::{ClientOptions, Compression, Mechanism, Sasl};
 use super::producer::Producer;
@@ -59,6 +62,7 @@ pub struct PartitionOffsets {
 #[derive(Debug, Clone)]
 pub struct KafkaClient {
     client: Arc<Client>,
+    cluster: Arc<Cluster>,
     policy: RetryPolicy,
 }
 
@@ -112,7 +116,9 @@ impl KafkaClient {
                 None => KafkaError::Connect { brokers, waited: start.elapsed(), reason },
             }
         })?;
-        Ok(Self { client: Arc::new(client), policy })
+        let connector = Connector { tls, sasl: options.sasl.clone(), timeout: options.request_timeout };
+        let cluster = Cluster::new(connector, brokers.to_vec());
+        Ok(Self { client: Arc::new(client), cluster: Arc::new(cluster), policy })
     }
 
     /// The addresses this client was given, separated by commas.
@@ -190,6 +196,18 @@ impl KafkaClient {
         answer.map_err(|failure| self.policy.error(failure))
     }
 
+    /// The id of a topic: another one for a topic that was deleted and created anew under the same name. `None` from
+    /// clusters that don't tell (before Kafka 2.8, KIP-516).
+    ///
+    /// # Errors
+    ///
+    /// [`KafkaError::Request`].
+    pub async fn topic_id(&self, name: &str) -> Result<Option<[u8; 16]>, KafkaError> {
+        let answer =
+            self.policy.run(|| format!("asking for topic `{name}`"), || self.cluster.topic_id(name), || {}).await;
+        answer.map_err(|failure| self.policy.error(failure))
+    }
+
     /// The offsets that each partition of a topic holds.
     ///
     /// # Errors
@@ -211,23 +229,24 @@ impl KafkaClient {
     ///
     /// [`KafkaError::UnknownPartition`], [`KafkaError::Request`].
     pub async fn offsets(&self, topic: &str, partition: i32) -> Result<std::ops::Range<i64>, KafkaError> {
-        self.link(topic, partition).offsets().await
+        self.leader(topic, partition).offsets().await
     }
 
     /// A producer of blocks for one partition, with a connection of its own.
     #[must_use]
     pub fn producer(&self, topic: &str, partition: i32, compression: Compression) -> Producer {
-        Producer::new(self.link(topic, partition), compression)
+        let link = Link::new(Arc::clone(&self.client), self.policy.clone(), topic.into(), partition);
+        Producer::new(link, compression)
     }
 
     /// A consumer of one partition's records from `offset` on, with a connection of its own.
     #[must_use]
     pub fn consumer(&self, topic: &str, partition: i32, offset: i64) -> Consumer {
-        Consumer::new(self.link(topic, partition), offset)
+        Consumer::new(self.leader(topic, partition), offset)
     }
 
-    fn link(&self, topic: &str, partition: i32) -> Link {
-        Link::new(Arc::clone(&self.client), self.policy.clone(), topic.into(), partition)
+    fn leader(&self, topic: &str, partition: i32) -> Leader {
+        Leader::new(Arc::clone(&self.cluster), self.policy.clone(), topic.into(), partition)
     }
 
     async fn try_create(&self, name: &str, partitions: i32) -> Result<(), FinalFailure> {

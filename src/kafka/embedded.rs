@@ -1,8 +1,7 @@
 //! cartlog's own log inside the process, spoken to like any other broker.
 //!
 //! It is served over TCP on the loopback interface and never called directly, so that a cluster elsewhere can take
-//! its place without anything else changing. The one thing asked of it directly is a topic's id, which rskafka's
-//! versions of the protocol do not carry.
+//! its place without anything else changing.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -63,12 +62,6 @@ impl EmbeddedLog {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.broker.address()
-    }
-
-    /// The id of a topic: another one for a topic that was deleted and created anew under the same name.
-    #[must_use]
-    pub fn topic_id(&self, topic: &str) -> Option<[u8; 16]> {
-        self.broker.log().topic(topic).map(|topic| topic.id().0)
     }
 
     /// Stops serving once all answers are given and everything is on disk.

@@ -1,10 +1,10 @@
-//! The connection to the leader of one partition, replaced when it is found dead.
+//! rskafka's connection to the leader of one partition, replaced when it is found dead.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rskafka::client::Client;
 use rskafka::client::error::{Error, ProtocolError};
-use rskafka::client::partition::{OffsetAt, PartitionClient, UnknownTopicHandling};
+use rskafka::client::partition::{PartitionClient, UnknownTopicHandling};
 
 use super::error::KafkaError;
 use super::retry::{FinalFailure, RetryPolicy};
@@ -47,15 +47,6 @@ impl Link {
                 || self.disconnect(),
             )
             .await
-    }
-
-    /// The first offset that the log holds, and the one behind the last that can be read.
-    pub(super) async fn offsets(&self) -> Result<std::ops::Range<i64>, KafkaError> {
-        let request = |leader: Arc<PartitionClient>| async move {
-            let earliest = leader.get_offset(OffsetAt::Earliest).await?;
-            Ok(earliest..leader.get_offset(OffsetAt::Latest).await?)
-        };
-        self.request("asking for the offsets of", request).await.map_err(|failure| self.error(failure))
     }
 
     /// The error for a failure that nothing more specific fits.

@@ -13,10 +13,13 @@
 mod admin;
 mod advice;
 mod client;
+mod cluster;
+mod connection;
 mod consumer;
 mod embedded;
 mod error;
 mod header;
+mod leader;
 mod link;
 mod options;
 mod producer;

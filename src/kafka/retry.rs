@@ -3,7 +3,8 @@
 //! rskafka would retry inside, without end and without a timeout. It is set up not to ([`without_inner_retries`]), so
 //! that each error surfaces here: it is judged once, by [`verdict`], and tried again with exponential backoff and
 //! jitter until the deadline. A request that goes unanswered is dropped after its timeout; its connection has to be
-//! dropped with it, because rskafka would go on using it.
+//! dropped with it, because rskafka would go on using it. Requests over connections of our own, which drop theirs by
+//! themselves, are judged and tried again in the same way.
 //!
 //! A dropped or retried produce may have reached the log all the same. That is not prevented here (it cannot be,
 //! without idempotent producers): the range in the record's headers makes the second copy a known duplicate.
@@ -54,12 +55,26 @@ pub(super) enum Failure {
     Timeout,
     /// rskafka's error.
     Client(Error),
+    /// The error of a connection of our own.
+    Connection(KafkaError),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Client(error)
+    }
+}
+
+impl From<KafkaError> for Failure {
+    fn from(error: KafkaError) -> Self {
+        Self::Connection(error)
+    }
 }
 
 impl RetryPolicy {
     /// Runs `request` until it succeeds, fails for good or the deadline passes. `abandon` is called after a try that
     /// went unanswered, to drop its connection. `what` names the request for messages.
-    pub(super) async fn run<T, R: Future<Output = Result<T, Error>>>(
+    pub(super) async fn run<T, E: Into<Failure>, R: Future<Output = Result<T, E>>>(
         &self,
         what: impl Fn() -> String,
         mut request: impl FnMut() -> R,
@@ -71,7 +86,7 @@ impl RetryPolicy {
             attempts += 1;
             let failure = match tokio::time::timeout(self.request_timeout, request()).await {
                 Ok(Ok(value)) => return Ok(value),
-                Ok(Err(error)) => Failure::Client(error),
+                Ok(Err(error)) => error.into(),
                 Err(_) => {
                     abandon();
                     Failure::Timeout
@@ -79,7 +94,7 @@ impl RetryPolicy {
             };
             let pause = pause_after(attempts);
             let is_last = start.elapsed() + pause >= self.deadline;
-            if is_last || matches!(&failure, Failure::Client(error) if verdict(error) == Verdict::Fatal) {
+            if is_last || failure.verdict() == Verdict::Fatal {
                 return Err(FinalFailure { failure, what: what(), attempts, waited: start.elapsed() });
             }
             if attempts >= WORRYING_ATTEMPTS && attempts.is_power_of_two() {
@@ -118,7 +133,8 @@ impl FinalFailure {
     pub(super) fn code(&self) -> Option<ProtocolError> {
         match &self.failure {
             Failure::Client(error) => server_code(error),
-            Failure::Timeout => None,
+            Failure::Connection(KafkaError::Denied { code, .. }) => ProtocolError::new(*code),
+            Failure::Connection(_) | Failure::Timeout => None,
         }
     }
 }
@@ -127,8 +143,24 @@ impl Failure {
     /// What the user can do about a refused connection.
     pub(super) fn advice(&self) -> Option<&'static str> {
         match self {
-            Self::Timeout => None,
+            Self::Timeout | Self::Connection(_) => None,
             Self::Client(error) => advice(&innermost(error).to_string()),
+        }
+    }
+
+    fn verdict(&self) -> Verdict {
+        match self {
+            Self::Timeout => Verdict::Retry,
+            Self::Client(error) => verdict(error),
+            Self::Connection(error) if advice(&error.to_string()).is_some() => Verdict::Fatal,
+            Self::Connection(KafkaError::Denied { code, .. }) => match ProtocolError::new(*code) {
+                Some(code) if is_retriable(code) => Verdict::Retry,
+                _ => Verdict::Fatal,
+            },
+            Self::Connection(KafkaError::Connect { .. } | KafkaError::Request { .. } | KafkaError::Protocol { .. }) => {
+                Verdict::Retry
+            }
+            Self::Connection(_) => Verdict::Fatal,
         }
     }
 }
@@ -138,6 +170,13 @@ impl std::fmt::Display for Failure {
         match self {
             Self::Timeout => formatter.write_str("no answer in time"),
             Self::Client(error) => formatter.write_str(&reason(error)),
+            Self::Connection(KafkaError::Denied { reason, .. }) => write!(formatter, "the broker says {reason}"),
+            Self::Connection(
+                KafkaError::Connect { brokers, reason, .. }
+                | KafkaError::Request { brokers, reason, .. }
+                | KafkaError::Protocol { brokers, reason, .. },
+            ) => write!(formatter, "{brokers}: {reason}"),
+            Self::Connection(error) => error.fmt(formatter),
         }
     }
 }
@@ -288,7 +327,8 @@ mod tests {
     async fn an_unanswered_request_loses_its_connection_and_ends_at_the_deadline() {
         let mut abandoned = 0;
         let policy = policy(20, 300);
-        let answer: Result<(), _> = policy.run(|| "asking".to_owned(), std::future::pending, || abandoned += 1).await;
+        let request = std::future::pending::<Result<(), Error>>;
+        let answer = policy.run(|| "asking".to_owned(), request, || abandoned += 1).await;
         let message = policy.error(answer.unwrap_err()).to_string();
         assert!(abandoned > 1, "{abandoned}");
         assert!(message.contains("broker:9092") && message.contains("no answer in time"), "{message}");

@@ -20,7 +20,7 @@ pub(super) struct LogSession {
     pub(super) topic: Arc<str>,
     /// The topic's partitions, ascending; a lane's number is a place in this list.
     pub(super) partitions: Vec<i32>,
-    /// The topic's id, where it can be learnt.
+    /// The topic's id, if the cluster tells it.
     pub(super) topic_id: Option<[u8; 16]>,
     compression: Compression,
     embedded: Option<EmbeddedLog>,
@@ -42,7 +42,7 @@ impl LogSession {
             }
         };
         let (client, topic) = runtime.block_on(connect(&brokers, plan, &plan.client, create))?;
-        let topic_id = embedded.as_ref().and_then(|log| log.topic_id(&topic.name));
+        let topic_id = runtime.block_on(client.topic_id(&topic.name))?;
         Ok(Self {
             client,
             topic: topic.name.into(),

@@ -1,9 +1,10 @@
 """Where a store reads on: behind lost records, aborted transactions, compaction, and a topic made anew."""
 
+import time
 from types import SimpleNamespace
 
 import pytest
-from confluent_kafka import TopicPartition
+from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from cartlog import Store, refusal, summary
@@ -70,3 +71,132 @@ def test_all_is_lost(server, topic, rows, tmp_path):
     produce(server.address, topic, lines[200:300])
     assert summary("ingest", *words)["rows_stored"] == 100
     holds(Store(tmp_path / "store"), header, lines[:100] + lines[200:300], tmp_path)
+
+
+def transactions(address, name):
+    producer = Producer({"bootstrap.servers": address, "transactional.id": name, "linger.ms": 5})
+    producer.init_transactions(30)
+    return producer
+
+
+def send(producer, topic, lines):
+    producer.begin_transaction()
+    for line in lines:
+        producer.produce(topic, line)
+    assert producer.flush(30) == 0
+
+
+def test_aborted_transactions_are_not_stored(apache_kafka, topic, rows, tmp_path):
+    header, lines = rows
+    create(apache_kafka, topic, 1)
+    words = ["--brokers", apache_kafka, "--topic", topic, "--store", tmp_path / "store"]
+    shop, cart = transactions(apache_kafka, f"{topic}-shop"), transactions(apache_kafka, f"{topic}-cart")
+
+    # Two transactions at once, of which one is taken back; then rows of nobody's transaction.
+    send(shop, topic, lines[:300])
+    send(cart, topic, lines[300:500])
+    shop.abort_transaction(30)
+    cart.commit_transaction(30)
+    send(shop, topic, lines[500:900])
+    shop.commit_transaction(30)
+    produce(apache_kafka, topic, lines[900:1_000])
+    done = summary("ingest", *words)
+    assert (done["records"], done["rows_stored"], done["records_lost"]) == (700, 700, 0)
+
+    # Behind an open transaction nothing is read, and an ingest that doesn't follow doesn't wait for it.
+    send(cart, topic, lines[1_000:1_100])
+    produce(apache_kafka, topic, lines[1_100:1_200])
+    assert summary("ingest", *words, timeout=60)["records"] == 0
+    cart.commit_transaction(30)
+    assert summary("ingest", *words)["rows_stored"] == 200
+    # Nothing but the marks of an aborted transaction and what it had sent.
+    send(shop, topic, lines[1_200:1_300])
+    shop.abort_transaction(30)
+    assert summary("ingest", *words)["records"] == 0
+    holds(Store(tmp_path / "store"), header, lines[300:1_200], tmp_path)
+
+
+def test_a_load_goes_through_a_topic_with_transactions(apache_kafka, topic, real_rows, rows, tmp_path):
+    """The load produces behind what others have sent and taken back, and fills the store from both."""
+    _, lines = rows
+    create(apache_kafka, topic, 1)
+    shop = transactions(apache_kafka, f"{topic}-shop")
+    send(shop, topic, lines[:100])
+    shop.abort_transaction(30)
+    words = ["--brokers", apache_kafka, "--topic", topic]
+    store = Store.load(tmp_path / "store", real_rows, *words)
+    assert store.counts() == (17_434, 17_434, 0, 0)
+    assert summary("ingest", *words, "--store", store.path)["records"] == 0
+    exported = store.export(tmp_path / "events.parquet")
+    assert Engine(real_rows).differences(read(exported.read_bytes(), "parquet", None)) == (0, 0)
+
+
+def produce_keyed(address, topic, lines, keys):
+    producer = Producer({"bootstrap.servers": address, "linger.ms": 0, "batch.num.messages": 50})
+    for number, line in enumerate(lines):
+        producer.produce(topic, line, key=str(number % keys))
+        if number % 50 == 49:
+            assert producer.flush(30) == 0
+    assert producer.flush(30) == 0
+
+
+def held(address, topic):
+    """The values in a topic's first partition, in order."""
+    consumer = Consumer({"bootstrap.servers": address, "group.id": "interop", "enable.auto.commit": False,
+                         "enable.partition.eof": True})
+    consumer.assign([TopicPartition(topic, 0, 0)])
+    values = []
+    while (message := consumer.poll(10)) and not message.error():
+        values.append(message.value())
+    consumer.close()
+    return values
+
+
+def wait_for_compaction(address, topic, lines):
+    """Closes segments with one more record each until the cleaner has been there."""
+    for number, line in enumerate(lines):
+        produce_keyed(address, topic, [line], keys=1)
+        time.sleep(1.5)
+        if len(held(address, topic)) < 2_000:
+            return
+        assert number < 60, "the topic wasn't compacted"
+
+
+def test_what_compaction_leaves(apache_kafka, topic, rows, tmp_path):
+    """Of 2,000 records under 500 keys the last of each is left in closed segments, behind gaps in the offsets."""
+    header, lines = rows
+    create(apache_kafka, topic, 1, **{
+        "cleanup.policy": "compact", "segment.bytes": "1048576", "min.cleanable.dirty.ratio": "0.001",
+        "min.compaction.lag.ms": "0", "segment.ms": "1000",
+    })
+    produce_keyed(apache_kafka, topic, lines[:2_000], keys=500)
+    # A record in a segment of its own closes the one before.
+    wait_for_compaction(apache_kafka, topic, lines[2_000:])
+    words = ["--brokers", apache_kafka, "--topic", topic, "--store", tmp_path / "store"]
+    # The cleaner goes on by itself: what it may have removed meanwhile is of the same keys.
+    before = held(apache_kafka, topic)
+    done = summary("ingest", *words)
+    after = held(apache_kafka, topic)
+    assert len(after) <= done["records"] <= len(before) < 2_000
+    assert summary("ingest", *words)["records"] == 0
+    if before == after:
+        holds(Store(tmp_path / "store"), header, before, tmp_path)
+
+
+def test_a_topic_made_anew_is_another_one(server, topic, rows, tmp_path):
+    header, lines = rows
+    words = ["--brokers", server.address, "--topic", topic, "--store", tmp_path / "store"]
+    create(server.address, topic, 1)
+    produce(server.address, topic, lines[:100])
+    assert summary("ingest", *words)["rows_stored"] == 100
+    admin = AdminClient({"bootstrap.servers": server.address})
+    for future in admin.delete_topics([topic], operation_timeout=30).values():
+        future.result(30)
+    gone = time.monotonic() + 30
+    while topic in admin.list_topics(timeout=10).topics and time.monotonic() < gone:
+        time.sleep(0.1)
+    create(server.address, topic, 1)
+    # More than before: by the offsets alone the first hundred would be taken for those that were read.
+    produce(server.address, topic, lines[100:300])
+    assert summary("ingest", *words)["rows_stored"] == 200
+    holds(Store(tmp_path / "store"), header, lines[:300], tmp_path)

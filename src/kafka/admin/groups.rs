@@ -16,8 +16,8 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::Decodable as _;
 
-use super::connection::Connection;
 use super::{Admin, is_temporary};
+use crate::kafka::connection::Connection;
 use crate::kafka::error::KafkaError;
 
 /// The outline of an assignment, the same in all its versions.

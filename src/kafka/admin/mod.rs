@@ -4,10 +4,7 @@
 //! with the same addresses, TLS and login. It asks the leaders for offsets, each broker for the groups that it
 //! coordinates, and what a broker doesn't tell stays open instead of failing the rest.
 
-mod ask;
-mod connection;
 mod groups;
-mod login;
 mod topics;
 
 use std::collections::BTreeMap;
@@ -17,12 +14,12 @@ use std::time::Duration;
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::metadata_response::MetadataResponseTopic;
 use kafka_protocol::messages::{MetadataRequest, MetadataResponse, TopicName};
-use kafka_protocol::protocol::StrBytes;
 
-use self::connection::{Connection, Connector};
 pub use self::groups::{GroupMember, GroupPartition, GroupReport};
 pub use self::topics::{PartitionReport, TopicReport, TopicSetting};
 use super::client::KafkaClient;
+use super::cluster::{addresses_of, text};
+use super::connection::{Connection, Connector};
 use super::error::KafkaError;
 use super::options::ClientOptions;
 use super::tls::Tls;
@@ -95,11 +92,7 @@ impl Admin {
         // No topics: an empty list, where none would be all.
         let request = MetadataRequest::default().with_topics(Some(Vec::new()));
         let answer = connection.ask(&request).await?;
-        let addresses = answer.brokers.iter().map(|broker| {
-            let host = if broker.host.contains(':') { format!("[{}]", broker.host) } else { broker.host.to_string() };
-            (broker.node_id.0, format!("{host}:{}", broker.port))
-        });
-        let addresses: BTreeMap<i32, String> = addresses.collect();
+        let addresses = addresses_of(&answer);
         if addresses.is_empty() {
             return Err(connection.nonsense::<MetadataRequest>("it names no broker".to_owned()));
         }
@@ -165,11 +158,6 @@ fn is_temporary(code: i16) -> bool {
     [CoordinatorLoadInProgress, CoordinatorNotAvailable, LeaderNotAvailable, NotLeaderOrFollower]
         .iter()
         .any(|error| error.code() == code)
-}
-
-/// A text for a request.
-fn text(text: &str) -> StrBytes {
-    StrBytes::from_string(text.to_owned())
 }
 
 /// The name of a topic in an answer.

@@ -14,8 +14,9 @@ use kafka_protocol::messages::{
     ListOffsetsRequest, MetadataRequest, TopicName,
 };
 
-use super::{Admin, name_of, text};
+use super::{Admin, name_of};
 use crate::kafka::client::Topic;
+use crate::kafka::cluster::text;
 use crate::kafka::error::KafkaError;
 
 /// The kind of resource that a topic is, in requests about settings.

@@ -47,10 +47,26 @@ pub(super) fn find_latest(batch: &[u8], from: Offset) -> io::Result<Option<Timed
     Ok(latest)
 }
 
+/// The records of a whole batch as a stream of what they were before compression. How much comes out is for the reader
+/// to bound; only snappy, which can't be streamed, is bounded here (64 MiB).
+///
+/// # Errors
+/// `InvalidData` if `batch` is none, or its compression is unknown or damaged; reading gives the same as it goes.
+pub fn decompress(batch: &[u8]) -> io::Result<Box<dyn BufRead + '_>> {
+    let header = BatchHeader::decode(batch).map_err(invalid)?;
+    let body = &batch[HEADER_LENGTH.min(batch.len())..];
+    Ok(match header.attributes.compression().map_err(invalid)? {
+        Compression::None => Box::new(body),
+        Compression::Gzip => Box::new(BufReader::new(flate2::read::GzDecoder::new(body))),
+        Compression::Snappy => Box::new(io::Cursor::new(unsnap(body)?)),
+        Compression::Lz4 => Box::new(BufReader::new(lz4::Decoder::new(body)?)),
+        Compression::Zstd => Box::new(BufReader::new(zstd::Decoder::new(body)?)),
+    })
+}
+
 /// Runs `look` on each record from an offset on, until it says that it has seen enough.
 fn visit(batch: &[u8], from: Offset, mut look: impl FnMut(TimedOffset) -> bool) -> io::Result<()> {
     let header = BatchHeader::decode(batch).map_err(invalid)?;
-    let body = &batch[HEADER_LENGTH.min(batch.len())..];
     if header.attributes.is_log_append_time() {
         // Then all records have the time of the batch.
         let found = TimedOffset { timestamp_ms: header.max_timestamp_ms, offset: header.base_offset.max(from) };
@@ -59,13 +75,7 @@ fn visit(batch: &[u8], from: Offset, mut look: impl FnMut(TimedOffset) -> bool) 
         }
         return Ok(());
     }
-    let mut records: Box<dyn BufRead + '_> = match header.attributes.compression().map_err(invalid)? {
-        Compression::None => Box::new(body),
-        Compression::Gzip => Box::new(BufReader::new(flate2::read::GzDecoder::new(body))),
-        Compression::Snappy => Box::new(io::Cursor::new(unsnap(body)?)),
-        Compression::Lz4 => Box::new(BufReader::new(lz4::Decoder::new(body)?)),
-        Compression::Zstd => Box::new(BufReader::new(zstd::Decoder::new(body)?)),
-    };
+    let mut records = decompress(batch)?;
     for _ in 0..header.record_count {
         let length = read_varint(&mut records)?;
         let length = u64::try_from(length).map_err(|_| invalid(format!("a record of {length} bytes")))?;

@@ -5,7 +5,7 @@ use kafka_protocol::messages::{SaslAuthenticateRequest, SaslHandshakeRequest};
 use kafka_protocol::protocol::StrBytes;
 use rsasl::prelude::{Mechname, SASLClient, SASLConfig};
 
-use super::connection::Connection;
+use super::Connection;
 use crate::kafka::advice::advice;
 use crate::kafka::error::KafkaError;
 use crate::kafka::options::{Mechanism, Sasl};
@@ -19,6 +19,8 @@ const MAXIMUM_STEPS: usize = 8;
 /// [`KafkaError::Refused`] if the broker doesn't take the user or the mechanism, or doesn't prove that it knows the
 /// password's hash; those of [`Connection::ask`].
 pub(super) async fn log_in(connection: &mut Connection, sasl: &Sasl) -> Result<(), KafkaError> {
+    let address = connection.address().to_owned();
+    let refused = |error: &dyn std::fmt::Display| advised(&address, error);
     let name = match sasl.mechanism {
         Mechanism::Plain => "PLAIN",
         Mechanism::ScramSha256 => "SCRAM-SHA-256",
@@ -27,8 +29,7 @@ pub(super) async fn log_in(connection: &mut Connection, sasl: &Sasl) -> Result<(
     let handshake = SaslHandshakeRequest::default().with_mechanism(StrBytes::from_static_str(name));
     let offered = connection.ask(&handshake).await?;
     let denied = connection.check::<SaslHandshakeRequest>(offered.error_code, None);
-    denied.map_err(|error| advised(connection, &error))?;
-    let refused = |error: &dyn std::fmt::Display| advised(connection, error);
+    denied.map_err(|error| refused(&error))?;
     let config = SASLConfig::with_credentials(None, sasl.username.clone(), sasl.password.clone());
     let config = config.map_err(|error| refused(&error))?;
     let mechanism = Mechname::parse(name.as_bytes()).map_err(|error| refused(&error))?;
@@ -36,25 +37,25 @@ pub(super) async fn log_in(connection: &mut Connection, sasl: &Sasl) -> Result<(
     let mut received: Option<Bytes> = None;
     for _ in 0..MAXIMUM_STEPS {
         let mut token = Vec::new();
-        let state = session.step(received.as_deref(), &mut token).map_err(|error| advised(connection, &error))?;
+        let state = session.step(received.as_deref(), &mut token).map_err(|error| refused(&error))?;
         if state.has_sent_message() {
             let request = SaslAuthenticateRequest::default().with_auth_bytes(token.into());
             let answer = connection.ask(&request).await?;
             let denied =
                 connection.check::<SaslAuthenticateRequest>(answer.error_code, answer.error_message.as_deref());
-            denied.map_err(|error| advised(connection, &error))?;
+            denied.map_err(|error| refused(&error))?;
             received = Some(answer.auth_bytes);
         }
         if state.is_finished() {
             return Ok(());
         }
     }
-    Err(advised(connection, &"the login doesn't end"))
+    Err(refused(&"the login doesn't end"))
 }
 
 /// A refused login, with what to do about it.
-fn advised(connection: &Connection, error: &dyn std::fmt::Display) -> KafkaError {
+fn advised(address: &str, error: &dyn std::fmt::Display) -> KafkaError {
     let words = error.to_string();
     let reason = advice(&words).map_or_else(|| words.clone(), |advice| format!("{words}; {advice}"));
-    KafkaError::Refused { brokers: connection.address().to_owned(), reason }
+    KafkaError::Refused { brokers: address.to_owned(), reason }
 }

@@ -6,13 +6,13 @@
 use cartlog_storage::broker::shape::{Part, bytes, fixed, nested, structs, text, texts, values};
 use kafka_protocol::messages::{
     ApiVersionsRequest, ConsumerGroupDescribeRequest, CreateTopicsRequest, DescribeConfigsRequest,
-    DescribeGroupsRequest, DescribeLogDirsRequest, IncrementalAlterConfigsRequest, ListGroupsRequest,
+    DescribeGroupsRequest, DescribeLogDirsRequest, FetchRequest, IncrementalAlterConfigsRequest, ListGroupsRequest,
     ListOffsetsRequest, MetadataRequest, OffsetFetchRequest, SaslAuthenticateRequest, SaslHandshakeRequest,
 };
 use kafka_protocol::protocol::Request;
 
 /// A request, and what its answer looks like.
-pub(super) trait Ask: Request {
+pub(in crate::kafka) trait Ask: Request {
     /// What it asks for, for messages: a verb and its object.
     const WHAT: &'static str;
     /// The versions that are spoken.
@@ -43,20 +43,55 @@ impl Ask for SaslAuthenticateRequest {
 
 impl Ask for MetadataRequest {
     const WHAT: &'static str = "asking for topics and brokers";
-    const SPOKEN: (i16, i16) = (4, 4);
+    // From version 10 on the ids of topics are told.
+    const SPOKEN: (i16, i16) = (4, 10);
+    const FLEXIBLE_SINCE: i16 = 9;
     const ANSWER: &'static [Part] = &[
         fixed(4),
         structs(&[fixed(4), text(), fixed(4), text()]),
         text(),
         fixed(4),
-        structs(&[fixed(2), text(), fixed(1), structs(&[fixed(2), fixed(4), fixed(4), values(4), values(4)])]),
+        structs(&[
+            fixed(2),
+            text(),
+            fixed(16).since(10),
+            fixed(1),
+            structs(&[fixed(2), fixed(4), fixed(4), fixed(4).since(7), values(4), values(4), values(4).since(5)]),
+            fixed(4).since(8),
+        ]),
+        fixed(4).since(8),
     ];
 }
 
 impl Ask for ListOffsetsRequest {
     const WHAT: &'static str = "asking for the offsets of partitions";
-    const SPOKEN: (i16, i16) = (1, 1);
-    const ANSWER: &'static [Part] = &[structs(&[text(), structs(&[fixed(4), fixed(2), fixed(8), fixed(8)])])];
+    // From version 2 on it can be asked what is behind the last transaction that is over.
+    const SPOKEN: (i16, i16) = (2, 2);
+    const ANSWER: &'static [Part] = &[fixed(4), structs(&[text(), structs(&[fixed(4), fixed(2), fixed(8), fixed(8)])])];
+}
+
+impl Ask for FetchRequest {
+    const WHAT: &'static str = "fetching records";
+    // From version 10 on records compressed by zstd are given.
+    const SPOKEN: (i16, i16) = (4, 11);
+    const ANSWER: &'static [Part] = &[
+        fixed(4),
+        fixed(2).since(7),
+        fixed(4).since(7),
+        structs(&[
+            text(),
+            structs(&[
+                fixed(4),
+                fixed(2),
+                fixed(8),
+                fixed(8),
+                fixed(8).since(5),
+                structs(&[fixed(8), fixed(8)]),
+                fixed(4).since(11),
+                bytes(),
+            ]),
+        ]),
+    ];
 }
 
 impl Ask for DescribeLogDirsRequest {

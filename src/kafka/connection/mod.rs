@@ -3,7 +3,11 @@
 //! Every exchange has a deadline, and an answer is bounded before memory is reserved for it: by its size, and by its
 //! outline before it is decoded. After an error the connection is not used again.
 
+mod ask;
+mod login;
+
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,11 +22,10 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::ask::Ask;
-use super::login;
-use crate::kafka::advice::advice;
-use crate::kafka::error::KafkaError;
-use crate::kafka::options::Sasl;
+pub(super) use self::ask::Ask;
+use super::advice::advice;
+use super::error::KafkaError;
+use super::options::Sasl;
 
 /// The largest answer taken; metadata of ten thousand partitions have less than a megabyte.
 const MAXIMUM_ANSWER: usize = 64 << 20;
@@ -51,6 +54,12 @@ pub(super) struct Connection {
     correlation_id: i32,
     /// What the broker offers, by key.
     offered: HashMap<i16, (i16, i16)>,
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Connection").field("address", &self.address).finish_non_exhaustive()
+    }
 }
 
 impl Connector {
@@ -144,11 +153,13 @@ impl Connection {
 
     /// Turns an error code of an answer into an error.
     pub(super) fn check<R: Ask>(&self, code: i16, message: Option<&str>) -> Result<(), KafkaError> {
-        let Some(error) = ResponseError::try_from_code(code) else {
-            return Ok(());
-        };
+        ResponseError::try_from_code(code).map_or(Ok(()), |error| Err(self.denied::<R>(error, message)))
+    }
+
+    /// The error for an answer that says no.
+    pub(super) fn denied<R: Ask>(&self, error: ResponseError, message: Option<&str>) -> KafkaError {
         let reason = message.map_or_else(|| format!("{error:?}"), |message| format!("{message} ({error:?})"));
-        Err(KafkaError::Denied { what: R::WHAT.to_owned(), brokers: self.address.to_string(), code, reason })
+        KafkaError::Denied { what: R::WHAT.to_owned(), brokers: self.address.to_string(), code: error.code(), reason }
     }
 
     /// The error for an answer that makes no sense.
