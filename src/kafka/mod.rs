@@ -1,11 +1,11 @@
-//! The Kafka client side: producing and consuming through rskafka with timeouts and retries.
+//! The Kafka client side: producing and consuming with timeouts and retries.
 //!
-//! rskafka speaks the protocol; this module makes it dependable. rskafka retries without end, has no request timeout
-//! and reports errors without saying what to do, so every call here has a deadline ([`ClientOptions`]), a retry
-//! policy with backoff, and an error ([`KafkaError`]) that names the broker, topic, partition or offset it is about.
+//! rskafka produces; this module makes it dependable. rskafka retries without end, has no request timeout and reports
+//! errors without saying what to do, so every call here has a deadline ([`ClientOptions`]), a retry policy with backoff,
+//! and an error ([`KafkaError`]) that names the broker, topic, partition or offset it is about.
 //!
-//! What an operator sees (sizes, settings, groups and their lag) is asked for by a small client of its own, [`Admin`]:
-//! rskafka doesn't speak those parts of the protocol.
+//! What rskafka doesn't speak goes over connections of our own: the records of committed transactions ([`Consumer`]), and
+//! what an operator sees, sizes, settings, groups and their lag ([`Admin`]).
 //!
 //! A block of rows is one record: its value is the exact bytes of a range of a source, its headers ([`BlockHeaders`])
 //! say which. This module knows blocks and offsets; it knows no rows, no store and no command line.
