@@ -29,8 +29,8 @@ use super::options::Sasl;
 
 /// The largest answer taken; metadata of ten thousand partitions have less than a megabyte.
 const MAXIMUM_ANSWER: usize = 64 << 20;
-/// Bytes of an answer that memory is reserved for before they have come.
-const READ_AT_ONCE: usize = 64 << 10;
+/// Bytes of an answer that memory is reserved for before they have come: room for what a fetch asks for.
+const RESERVED: usize = 3 << 20;
 const CLIENT_ID: &str = "cartlog";
 
 /// How connections are made.
@@ -179,12 +179,12 @@ impl Connection {
         let length = usize::try_from(length).ok().filter(|length| *length <= MAXIMUM_ANSWER).ok_or_else(|| {
             std::io::Error::other(format!("message too large: an answer of {length} bytes was announced"))
         })?;
-        let mut answer = BytesMut::new();
+        let mut answer = BytesMut::with_capacity(length.min(RESERVED));
+        let mut rest = (&mut self.stream).take(length as u64);
         while answer.len() < length {
-            let wanted = (length - answer.len()).min(READ_AT_ONCE);
-            let at = answer.len();
-            answer.resize(at + wanted, 0);
-            self.stream.read_exact(&mut answer[at..]).await?;
+            if rest.read_buf(&mut answer).await? == 0 {
+                return Err(std::io::ErrorKind::UnexpectedEof.into());
+            }
         }
         Ok(answer.freeze())
     }

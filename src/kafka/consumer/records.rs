@@ -15,6 +15,8 @@ use crate::kafka::header::BlockHeaders;
 /// The most that a batch may decompress to, in bytes; cartlog's own have 1 MiB, and Kafka's default limit is as much
 /// before decompression.
 const MAXIMUM_DECOMPRESSED: usize = 256 << 20;
+/// The most memory that is reserved before it is known how much comes out.
+const RESERVED: usize = 8 << 20;
 /// Headers looked at in one record; ours have four.
 const MAXIMUM_HEADERS: i64 = 1000;
 
@@ -45,7 +47,8 @@ fn content(batch: &Bytes, header: &BatchHeader) -> io::Result<Bytes> {
     if header.attributes.compression().map_err(invalid)? == Compression::None {
         return Ok(batch.slice(HEADER_LENGTH..));
     }
-    let mut content = Vec::new();
+    // Text of shops compresses to a quarter; pages that aren't needed are never touched.
+    let mut content = Vec::with_capacity((4 * batch.len()).min(RESERVED));
     let read = decompress(batch)?.take(MAXIMUM_DECOMPRESSED as u64 + 1).read_to_end(&mut content)?;
     if read > MAXIMUM_DECOMPRESSED {
         return Err(invalid(format!("a batch of more than {} MiB of records", MAXIMUM_DECOMPRESSED >> 20)));
