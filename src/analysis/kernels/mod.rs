@@ -30,4 +30,5 @@ kernels! {
     hourly_activity::HourlyActivity,
     cohort_retention::CohortRetention,
     daily_activity::DailyActivity,
+    key_figures::KeyFigures,
 }
