@@ -9,6 +9,8 @@ use std::path::PathBuf;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::pipeline::Share;
+
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
     .usage(AnsiColor::Green.on_default().bold())
@@ -218,11 +220,18 @@ pub(crate) struct Produce {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   cartlog ingest                                up to the topic's present end
-  cartlog ingest --follow --brokers kafka:9092  and on, until interrupted; commits every few seconds")]
+  cartlog ingest --follow --brokers kafka:9092  and on, until interrupted; commits every few seconds
+  cartlog ingest --shard 2/4 --store part-2 --brokers kafka:9092     the second of four that share the work")]
 pub(crate) struct Ingest {
     /// Go on reading new records until interrupted
     #[arg(long, short)]
     pub(crate) follow: bool,
+    /// Read only these partitions, such as 0-7,12: several ingests share a topic, each into a store of its own
+    #[arg(long, value_name = "LIST", value_parser = Share::partitions, conflicts_with = "shard")]
+    pub(crate) partitions: Option<Share>,
+    /// Read only this part of the partitions: 1/4 to 4/4 for four ingests
+    #[arg(long, value_name = "N/OF", value_parser = Share::shard)]
+    pub(crate) shard: Option<Share>,
     /// Seconds between commits while following
     #[arg(long, value_name = "SECONDS", default_value_t = 2.0)]
     pub(crate) commit_interval: f64,

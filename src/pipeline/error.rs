@@ -15,6 +15,15 @@ pub enum PipelineError {
     #[error(transparent)]
     Kafka(#[from] KafkaError),
 
+    /// A share of the partitions that the topic doesn't have.
+    #[error("topic `{topic}` can't be read in part: {reason}")]
+    Share {
+        /// The topic.
+        topic: String,
+        /// What is missing.
+        reason: String,
+    },
+
     /// A source.
     #[error(transparent)]
     Source(#[from] SourceError),

@@ -31,6 +31,7 @@ pub fn ingest(
     let store = open_store(&plan.store)?;
     let before = baseline(&store)?;
     let session = LogSession::open(&patient(&plan.log, plan.follow.is_some()), plan.threads, false)?;
+    let session = session.only(&plan.share)?;
     let dictionaries = EventDictionaries::from_writer(&store);
     let workers = Workers::start(plan.threads, &dictionaries)?;
     let counters = Counters::new(session.partitions.len());

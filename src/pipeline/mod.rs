@@ -30,6 +30,7 @@ mod progress;
 mod reading;
 mod replay;
 mod session;
+mod share;
 mod summary;
 mod tee;
 mod unit;
@@ -45,6 +46,7 @@ pub use plan::{
 };
 pub use produce::produce;
 pub use progress::{Interrupt, NoProgress, Progress, ProgressUpdate, Stage};
+pub use share::Share;
 pub use summary::{IngestSummary, LoadSummary, ProduceSummary, RowCounts, StageSummary};
 
 /// Bytes of blocks that a job has on their way at once, from the reader to the store.

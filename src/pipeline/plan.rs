@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use super::share::Share;
 use crate::kafka::{ClientOptions, Compression};
 
 /// The topic that is used when none is named.
@@ -144,6 +145,8 @@ pub struct IngestPlan {
     pub store: PathBuf,
     /// The log.
     pub log: LogPlan,
+    /// The partitions that are read.
+    pub share: Share,
     /// Whether to go on as the log grows; `None` stops at the end that each partition has at the start.
     pub follow: Option<Follow>,
     /// Threads that parse.
@@ -155,10 +158,18 @@ pub struct IngestPlan {
 }
 
 impl IngestPlan {
-    /// This log into this store with every default, up to the present end.
+    /// All of this log into this store with every default, up to the present end.
     #[must_use]
     pub fn new(store: PathBuf, log: LogPlan) -> Self {
-        Self { store, log, follow: None, threads: default_threads(), max_rejected: None, skip_lost: false }
+        Self {
+            store,
+            log,
+            share: Share::All,
+            follow: None,
+            threads: default_threads(),
+            max_rejected: None,
+            skip_lost: false,
+        }
     }
 }
 

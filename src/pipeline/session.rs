@@ -8,6 +8,7 @@ use tokio::runtime::Runtime;
 
 use super::error::PipelineError;
 use super::plan::{LogPlan, LogTarget, RejectLimit};
+use super::share::Share;
 use super::summary::RowCounts;
 use crate::event::schema;
 use crate::kafka::{ClientOptions, Compression, EmbeddedLog, KafkaClient, Producer, Topic, runtime};
@@ -18,7 +19,7 @@ use cartlog_storage::store::{StoreWriter, Totals, WriterOptions};
 pub(super) struct LogSession {
     pub(super) client: KafkaClient,
     pub(super) topic: Arc<str>,
-    /// The topic's partitions, ascending; a lane's number is a place in this list.
+    /// The partitions of the topic that the job is about, ascending; a lane's number is a place in this list.
     pub(super) partitions: Vec<i32>,
     /// The topic's id, if the cluster tells it.
     pub(super) topic_id: Option<[u8; 16]>,
@@ -52,6 +53,13 @@ impl LogSession {
             embedded,
             runtime,
         })
+    }
+
+    /// The session with a share of its partitions.
+    pub(super) fn only(self, share: &Share) -> Result<Self, PipelineError> {
+        let of_topic = |reason| PipelineError::Share { topic: self.topic.to_string(), reason };
+        let partitions = share.of(&self.partitions).map_err(of_topic)?;
+        Ok(Self { partitions, ..self })
     }
 
     /// A producer for each partition, in order.

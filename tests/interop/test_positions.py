@@ -1,5 +1,7 @@
 """Where a store reads on: behind lost records, aborted transactions, compaction, and a topic made anew."""
 
+import json
+import subprocess
 import time
 from types import SimpleNamespace
 
@@ -7,7 +9,7 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from cartlog import Store, refusal, summary
+from cartlog import BINARY, Store, environment, refusal, summary
 from engine import Engine, read
 from test_clients import create, produce
 
@@ -23,6 +25,10 @@ def rows(real_rows):
     """The header line, and 4,000 real rows."""
     header, *lines = real_rows.read_bytes().splitlines()[:4_001]
     return header, lines
+
+
+def start(*words):
+    return subprocess.Popen([BINARY, *map(str, words)], stdout=subprocess.PIPE, env=environment())
 
 
 def holds(store, header, lines, folder):
@@ -200,3 +206,30 @@ def test_a_topic_made_anew_is_another_one(server, topic, rows, tmp_path):
     produce(server.address, topic, lines[100:300])
     assert summary("ingest", *words)["rows_stored"] == 200
     holds(Store(tmp_path / "store"), header, lines[:300], tmp_path)
+
+
+def test_shards_share_a_topic(server, topic, real_rows, tmp_path):
+    """Three ingests at once read each partition once; their stores together hold what one load does."""
+    words = ["--brokers", server.address, "--topic", topic]
+    summary("produce", real_rows, *words, "--partitions", 5, "--store", tmp_path / "producer", "--rows-per-record", 500)
+    shares = [["--shard", "1/2"], ["--partitions", "1"], ["--partitions", "3-3"]]
+    running = [start("ingest", *words, *share, "--store", tmp_path / f"{number}", "--json")
+               for number, share in enumerate(shares)]
+    done = [json.loads(each.communicate(timeout=120)[0]) for each in running]
+    assert [each.returncode for each in running] == [0, 0, 0]
+    assert sum(each["rows_stored"] for each in done) == 17_434 and all(each["rows_stored"] for each in done)
+
+    together, header = [], None
+    for number in range(3):
+        lines = Store(tmp_path / f"{number}").export(tmp_path / f"{number}.csv").read_bytes().splitlines()
+        header, together = lines[0], together + lines[1:]
+    (tmp_path / "together.csv").write_bytes(b"\n".join([header, *together]) + b"\n")
+    joined = Store.load(tmp_path / "joined", tmp_path / "together.csv").export(tmp_path / "joined.parquet")
+    assert Engine(real_rows).differences(read(joined.read_bytes(), "parquet", None)) == (0, 0)
+
+    # A store may take another share later: it knows how far it is in each partition.
+    assert summary("ingest", *words, "--store", tmp_path / "0")["rows_stored"] == 17_434 - done[0]["rows_stored"]
+    said = refusal("ingest", *words, "--store", tmp_path / "0", "--partitions", "4-5")
+    assert "no partition 5" in said and "0-4" in said, said
+    said = refusal("ingest", *words, "--store", tmp_path / "0", "--shard", "6/6")
+    assert "6/6" in said, said

@@ -22,6 +22,7 @@ pub(super) fn execute(options: &Ingest, settings: &Settings) -> Result<()> {
     let log = settings.log();
     let headline = format!("Read topic {} into {}", log.topic, settings.store.display());
     let plan = IngestPlan {
+        share: options.partitions.as_ref().or(options.shard.as_ref()).cloned().unwrap_or_default(),
         follow: options.follow.then(|| Follow { commit_interval, ..Follow::default() }),
         threads: settings.threads,
         max_rejected: settings.reject_limit(&options.limit)?,
