@@ -11,6 +11,7 @@
 //!
 //! Kernels know no files, no segments' layout and no threads. They see [`Events`], borrowed from a snapshot.
 
+mod catalogue;
 mod decode;
 mod documentation;
 mod driver;
@@ -35,6 +36,7 @@ mod totals;
 #[cfg(test)]
 mod testing;
 
+pub use catalogue::catalogue;
 pub use documentation::documentation;
 pub use driver::Input;
 pub use error::AnalysisError;
