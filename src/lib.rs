@@ -12,5 +12,6 @@ pub mod generate;
 pub mod kafka;
 pub mod pipeline;
 pub mod report;
+pub mod serve;
 pub mod source;
 pub mod table;
