@@ -14,14 +14,15 @@ const GAP: f64 = 8.0;
 /// The longest label that fits, in characters.
 const LABEL_CHARACTERS: usize = 27;
 
-/// One row of bars: its label and a value of each series.
+/// One row of bars: its label, where that leads, and a value of each series.
 pub(super) struct Bars {
     pub(super) label: String,
+    pub(super) link: Option<String>,
     pub(super) values: Vec<f64>,
 }
 
 /// Writes text where markup stands.
-pub(super) fn escape(text: &str) -> String {
+pub fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
@@ -74,7 +75,8 @@ pub(super) fn bars(title: &str, series: &[&str], rows: &[Bars]) -> String {
     }
     for row in rows {
         let middle = y + BAR * row.values.len() as f64 / 2.0 + 4.0;
-        content += &text(LABEL - 8.0, middle, "r", &cut(&row.label));
+        let label = text(LABEL - 8.0, middle, "r", &cut(&row.label));
+        content += &row.link.as_ref().map_or(label.clone(), |link| format!("<a href=\"{}\">{label}</a>", escape(link)));
         for (number, value) in row.values.iter().enumerate() {
             let length = (value.max(0.0) / most * width).max(if *value > 0.0 { 1.0 } else { 0.0 });
             let _ = write!(
@@ -122,7 +124,7 @@ pub(super) fn line(title: &str, points: &[(String, f64)]) -> String {
         let (x, y) = place((index, *value));
         let _ = write!(
             content,
-            "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\" class=\"s0\"><title>{}: {}</title></circle>",
+            "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\" class=\"s0\" data-label=\"{0}\"><title>{0}: {1}</title></circle>",
             escape(label),
             amount(*value)
         );
@@ -198,7 +200,7 @@ mod tests {
     #[test]
     fn hostile_labels_stay_labels() {
         let hostile = "</title><script>alert(1)</script>\"'&";
-        let rows = [Bars { label: hostile.to_owned(), values: vec![1.0, 2.0] }];
+        let rows = [Bars { label: hostile.to_owned(), link: Some(hostile.to_owned()), values: vec![1.0, 2.0] }];
         let points = [(hostile.to_owned(), 1.0)];
         for chart in [
             bars(hostile, &["a", hostile], &rows),
@@ -215,6 +217,6 @@ mod tests {
         for chart in [bars("a", &["b"], &[]), line("a", &[]), ranges("a", &[]), heat("a", &[], &[], &[])] {
             assert!(chart.starts_with("<svg") && chart.ends_with("</svg>") && !chart.contains("NaN"), "{chart}");
         }
-        assert!(!bars("a", &["b"], &[Bars { label: "c".to_owned(), values: vec![0.0] }]).contains("NaN"));
+        assert!(!bars("a", &["b"], &[Bars { label: "c".to_owned(), link: None, values: vec![0.0] }]).contains("NaN"));
     }
 }

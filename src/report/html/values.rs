@@ -48,6 +48,11 @@ impl Column<'_> {
         (0..self.values.len()).map(|row| self.number(row)).sum()
     }
 
+    /// Whether there is no value.
+    pub(super) fn is_missing(&self, row: usize) -> bool {
+        self.values.is_null(row)
+    }
+
     /// A value to read.
     pub(super) fn text(&self, row: usize) -> String {
         if self.values.is_null(row) {
