@@ -117,6 +117,8 @@ pub(crate) enum Command {
     Export(Export),
     /// Make a page or a Tableau workbook of the results, for people to look at
     Report(Report),
+    /// Show the store live in a browser on this machine
+    Serve(Serve),
     /// Serve the embedded log to Kafka clients
     Broker(Broker),
     /// List, create, alter, delete or describe topics of any broker, and its consumer groups
@@ -337,6 +339,26 @@ pub(crate) struct Export {
     /// Which events.
     #[command(flatten)]
     pub(crate) filters: Filters,
+}
+
+/// `cartlog serve`
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cartlog serve                                  then open http://127.0.0.1:8080/
+  cartlog serve --listen 127.0.0.1:0 --json      any free port, which is printed
+  curl 'http://127.0.0.1:8080/api/analyses/top_categories?brand=apple&format=csv'
+
+The page follows the store while an ingest runs. Its address holds the filters, so that a view can be shared.")]
+pub(crate) struct Serve {
+    /// Loopback address to listen on
+    #[arg(
+        long,
+        value_name = "HOST:PORT",
+        default_value = "127.0.0.1:8080",
+        env = "CARTLOG_SERVE",
+        hide_env_values = true
+    )]
+    pub(crate) listen: String,
 }
 
 /// `cartlog report`

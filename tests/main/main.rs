@@ -10,4 +10,5 @@ mod events;
 mod kafka;
 mod load;
 mod produce;
+mod serve;
 mod stored;

@@ -13,6 +13,7 @@ mod produce;
 mod rejects;
 mod report;
 mod run;
+mod serve;
 mod topics;
 mod users;
 mod verify;
@@ -41,6 +42,7 @@ pub(super) fn execute(command: &Command, settings: &Settings) -> Result<()> {
         Command::Analyze(options) => analyze::execute(options, settings),
         Command::Export(options) => export::execute(options, settings),
         Command::Report(options) => report::execute(options, settings),
+        Command::Serve(options) => serve::execute(options, settings),
         Command::Compact(options) => compact::execute(options, settings),
         Command::Broker(options) => broker::execute(options, settings),
         Command::Topics(options) => topics::execute(options, settings),

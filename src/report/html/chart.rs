@@ -46,7 +46,9 @@ fn cut(label: &str) -> String {
 }
 
 fn picture(title: &str, height: f64, content: &str) -> String {
-    format!("<svg viewBox=\"0 0 {WIDTH} {height:.0}\" role=\"img\" aria-label=\"{}\">{content}</svg>", escape(title))
+    // What an image holds can't be reached: one with links in it is a group.
+    let role = if content.contains("<a ") { "group" } else { "img" };
+    format!("<svg viewBox=\"0 0 {WIDTH} {height:.0}\" role=\"{role}\" aria-label=\"{}\">{content}</svg>", escape(title))
 }
 
 fn text(x: f64, y: f64, class: &str, content: &str) -> String {

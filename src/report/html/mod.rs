@@ -20,8 +20,8 @@ use crate::table::Table;
 
 /// The tables that the page shows.
 pub const TABLES: [&str; 12] = [
+    "key_figures",
     "sales_history",
-    "session_metrics",
     "customer_segments",
     "conversion_funnel",
     "top_10_categories",
@@ -57,7 +57,7 @@ fn render(tables: &[Table], covered: &str) -> Result<String, ReportError> {
     };
     let sections = SECTIONS.iter().map(|section| section.render(find(section.table)?, &Standalone));
     let sections = sections.collect::<Result<String, _>>()?;
-    let figures = Figures::of(find("sales_history")?, find("session_metrics")?, find("customer_segments")?)?;
+    let figures = Figures::of(find("key_figures")?)?;
     Ok(format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\

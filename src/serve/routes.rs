@@ -1,0 +1,208 @@
+//! The addresses that the server answers.
+//!
+//! | address | answer |
+//! |---|---|
+//! | `/` | the page |
+//! | `/parts/NAME` | a section of it, or `figures`, as markup |
+//! | `/api/analyses` | the analyses there are |
+//! | `/api/analyses/NAME` | the table of one, as JSON, CSV or an Arrow stream |
+//! | `/api/status` | rows and commits of the store |
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Path, Query, Request, State};
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use serde_json::{Value, json};
+
+use super::answers::Answers;
+use super::error::ServeError;
+use super::host::Hosts;
+use super::page;
+use super::question::Question;
+use crate::analysis::{self, Analysis};
+use crate::export::{self, Stream, WriteOptions};
+use crate::report::html::{Figures, SECTIONS, STYLE};
+
+/// The pairs of a query string, in order.
+pub(super) type Pairs = Vec<(String, String)>;
+
+const SCRIPT: &str = include_str!("page.js");
+const FORM_STYLE: &str = include_str!("page.css");
+/// Nothing from elsewhere, nothing inline, in no frame.
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; base-uri 'none'; \
+                      form-action 'self'; frame-ancestors 'none'";
+/// The formats of a table and their media types, the default first.
+const FORMATS: [(&str, &str); 3] =
+    [("json", "application/json"), ("csv", "text/csv"), ("arrow", "application/vnd.apache.arrow.stream")];
+
+/// All addresses, for requests that name one of these hosts.
+pub(super) fn routes(answers: Arc<Answers>, hosts: Hosts) -> Router {
+    Router::new()
+        .route("/", get(whole_page))
+        .route("/page.css", get(|| async { asset("text/css", &[STYLE, FORM_STYLE].concat()) }))
+        .route("/page.js", get(|| async { asset("text/javascript", SCRIPT) }))
+        .route("/parts/{name}", get(part))
+        .route("/api/analyses", get(|| async { Json(listed()) }))
+        .route("/api/analyses/{name}", get(table))
+        .route("/api/status", get(status))
+        .fallback(|request: Request| async move { ServeError::NotFound(request.uri().path().to_owned()) })
+        .with_state(answers)
+        .layer(middleware::from_fn_with_state(Arc::new(hosts), guard))
+}
+
+/// Refuses requests that aren't for this server or come from pages of others, and says what the page may do.
+async fn guard(State(hosts): State<Arc<Hosts>>, request: Request, next: Next) -> Response {
+    let mut answer = match refused(&hosts, request.headers()) {
+        Some(error) => error.into_response(),
+        None => next.run(request).await,
+    };
+    for (name, value) in [
+        ("content-security-policy", POLICY),
+        ("x-content-type-options", "nosniff"),
+        ("referrer-policy", "no-referrer"),
+        ("cross-origin-resource-policy", "same-origin"),
+        ("cache-control", "no-store"),
+    ] {
+        answer.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    answer
+}
+
+/// Why a request isn't answered.
+fn refused(hosts: &Hosts, headers: &HeaderMap) -> Option<ServeError> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    if !text("host").is_some_and(|host| hosts.answers_to(host)) {
+        return Some(ServeError::Host);
+    }
+    let is_foreign = text("sec-fetch-site") == Some("cross-site") && text("sec-fetch-mode") != Some("navigate");
+    is_foreign.then_some(ServeError::CrossSite)
+}
+
+async fn whole_page(Query(pairs): Query<Pairs>) -> Response {
+    asset("text/html; charset=utf-8", &page::shell(&pairs))
+}
+
+async fn part(
+    State(answers): State<Arc<Answers>>,
+    Path(name): Path<String>,
+    Query(pairs): Query<Pairs>,
+) -> Result<Response, ServeError> {
+    let markup = if name == "figures" {
+        figures(&answers, &pairs).await?
+    } else {
+        let section = SECTIONS.iter().find(|section| section.table == name);
+        let section = section.ok_or_else(|| ServeError::NotFound(format!("/parts/{name}")))?;
+        let analysis = writes(section.table)?;
+        let table = answers.ask(analysis, &Question::of(analysis, &pairs)?).await?;
+        section.render(&table, &page::Addresses { pairs: &pairs, analysis: analysis.name() })?
+    };
+    Ok(asset("text/html; charset=utf-8", &markup))
+}
+
+/// The key figures, with the change against the time before if the question has a beginning and an end.
+async fn figures(answers: &Arc<Answers>, pairs: &Pairs) -> Result<String, ServeError> {
+    let analysis = analysis::find("key_figures")?;
+    let question = Question::of(analysis, pairs)?;
+    let now = Figures::of(&*answers.ask(analysis, &question).await?)?;
+    let before = match (question.filter.from, question.filter.to) {
+        (Some(from), Some(to)) if from < to => {
+            let mut earlier = question.clone();
+            earlier.filter.from = Some(from.saturating_sub(to.saturating_sub(from)));
+            earlier.filter.to = Some(from);
+            Some(Figures::of(&*answers.ask(analysis, &earlier).await?)?)
+        }
+        _ => None,
+    };
+    Ok(now.render(before.as_ref()))
+}
+
+async fn table(
+    State(answers): State<Arc<Answers>>,
+    Path(name): Path<String>,
+    Query(mut pairs): Query<Pairs>,
+    headers: HeaderMap,
+) -> Result<Response, ServeError> {
+    let analysis = analysis::find(&name)?;
+    let asked = pairs.iter().find(|(name, _)| name == "format").map(|(_, format)| format.clone());
+    pairs.retain(|(name, _)| name != "format");
+    let (format, media_type) = chosen(asked.as_deref(), &headers)?;
+    let table = answers.ask(analysis, &Question::of(analysis, &pairs)?).await?;
+    let bytes = tokio::task::spawn_blocking(move || {
+        let mut bytes = Vec::new();
+        let format = export::format(format).ok_or_else(|| ServeError::NotFound(format.to_owned()))?;
+        export::write_table(&table, format, Box::new(Stream(&mut bytes)), WriteOptions::default())?;
+        Ok::<_, ServeError>(bytes)
+    });
+    let mut answer = Response::new(Body::from(bytes.await??));
+    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+    if asked.is_some()
+        && let Ok(disposition) =
+            HeaderValue::from_str(&format!("attachment; filename=\"{}.{format}\"", analysis.name()))
+    {
+        answer.headers_mut().insert(header::CONTENT_DISPOSITION, disposition);
+    }
+    Ok(answer)
+}
+
+/// The format that the query names, else the first one that the client accepts.
+fn chosen(asked: Option<&str>, headers: &HeaderMap) -> Result<(&'static str, &'static str), ServeError> {
+    if let Some(asked) = asked {
+        let found = FORMATS.into_iter().find(|(name, _)| *name == asked);
+        return found.ok_or_else(|| {
+            let expected = "json, csv or arrow";
+            super::QuestionError::Value { name: "format", got: asked.to_owned(), expected }.into()
+        });
+    }
+    let accepted = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    let mut accepted = accepted.split(',').map(|part| part.split(';').next().unwrap_or_default().trim());
+    let found = accepted.find_map(|accepted| FORMATS.into_iter().find(|(_, media_type)| *media_type == accepted));
+    Ok(found.unwrap_or(FORMATS[0]))
+}
+
+async fn status(State(answers): State<Arc<Answers>>) -> Result<Json, ServeError> {
+    let snapshot = answers.snapshot().await?;
+    let totals = snapshot.totals();
+    Ok(Json(json!({
+        "rows": snapshot.rows(),
+        "commit": snapshot.generation(),
+        "rows_read": totals.rows_read,
+        "rows_rejected": totals.rows_rejected,
+        "rows_duplicate": totals.rows_duplicate,
+    })))
+}
+
+fn listed() -> Value {
+    let all = analysis::registry().iter().map(|analysis| {
+        let parameter = |parameter: &analysis::Parameter| {
+            json!({ "name": parameter.name, "description": parameter.description,
+                    "default": parameter.kind.default_text() })
+        };
+        let parameters: Vec<Value> = analysis.parameters().iter().map(parameter).collect();
+        json!({ "name": analysis.name(), "description": analysis.description(), "parameters": parameters })
+    });
+    all.collect()
+}
+
+/// The analysis that a table is the answer of.
+fn writes(table: &str) -> Result<&'static dyn Analysis, ServeError> {
+    let found = analysis::registry().iter().find(|analysis| analysis.file_stem() == table);
+    found.copied().ok_or_else(|| ServeError::NotFound(format!("/parts/{table}")))
+}
+
+fn asset(media_type: &'static str, text: &str) -> Response {
+    ([(header::CONTENT_TYPE, media_type)], text.to_owned()).into_response()
+}
+
+/// A JSON answer.
+struct Json(Value);
+
+impl IntoResponse for Json {
+    fn into_response(self) -> Response {
+        asset("application/json", &self.0.to_string())
+    }
+}

@@ -1,0 +1,175 @@
+//! The dashboard's server, spoken to over sockets.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::sync::Arc;
+
+use cartlog::analysis::{Filter, Input, Parameters, registry};
+use cartlog::export::{self, Stream, WriteOptions};
+use cartlog::kafka::runtime;
+use cartlog::pipeline::{Interrupt, LoadPlan, NoProgress, load, store_directory};
+use cartlog::report::html::SECTIONS;
+use cartlog::serve::{Answers, Server};
+use cartlog_storage::io::OsDirectory;
+use cartlog_storage::store::Snapshot;
+use tempfile::tempdir;
+
+use crate::events::{file, text};
+
+/// Rows whose brand is what a hostile shop may call itself.
+fn rows(day: u32, count: u32) -> String {
+    let row = |number: u32| {
+        let kind = ["view", "cart", "purchase"][number as usize % 3];
+        format!(
+            "2019-10-{day:02} 10:00:{:02} UTC,{kind},{number},2053013555631882655,a.b,<script>&,{number}.50,{},63280b81-5a96-42b4-b014-{:012}\n",
+            number % 60,
+            number % 7,
+            number % 9
+        )
+    };
+    (0..count).map(row).collect()
+}
+
+fn fill(directory: &Path, name: &str, rows: &str) {
+    let path = file(directory, name, rows);
+    let plan = LoadPlan::new(vec![text(&path)], store_directory(directory), None);
+    load(&plan, &NoProgress, &Interrupt::default()).unwrap();
+}
+
+/// The head and the body of the answer to a request, which ends its connection.
+fn ask(address: SocketAddr, target: &str, headers: &[&str]) -> (String, Vec<u8>) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    let named = headers.iter().any(|header| header.starts_with("Host:"));
+    let host = if named { "" } else { "Host: localhost\r\n" };
+    let more: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
+    // What is too long may be refused before it is sent to its end.
+    let _ = write!(stream, "GET {target} HTTP/1.1\r\n{host}{more}Connection: close\r\n\r\n");
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    let end = answer.windows(4).position(|window| window == b"\r\n\r\n").map_or(answer.len(), |end| end + 4);
+    (String::from_utf8_lossy(&answer[..end]).into_owned(), answer[end..].to_vec())
+}
+
+fn status(address: SocketAddr, target: &str, headers: &[&str]) -> String {
+    ask(address, target, headers).0.split(' ').nth(1).unwrap_or_default().to_owned()
+}
+
+/// Runs a test against the server of a small store in a folder.
+fn with_server(test: impl FnOnce(SocketAddr, &Path)) {
+    let directory = tempdir().unwrap();
+    fill(directory.path(), "a.csv", &(rows(1, 90) + &rows(2, 60) + &rows(3, 30)));
+    let answers = Answers::open(Arc::new(OsDirectory::open(store_directory(directory.path())).unwrap())).unwrap();
+    let runtime = runtime(2).unwrap();
+    let server = runtime.block_on(Server::bind("127.0.0.1:0", Arc::new(answers))).unwrap();
+    let address = server.address().unwrap();
+    let running = runtime.spawn(server.run());
+    test(address, directory.path());
+    running.abort();
+}
+
+#[test]
+fn every_analysis_is_answered_as_the_command_line_does() {
+    with_server(|address, directory| {
+        let snapshot = Snapshot::open(Arc::new(OsDirectory::open(store_directory(directory)).unwrap())).unwrap();
+        let mut some = Filter { brands: vec!["<script>&".to_owned()], ..Filter::default() };
+        some.set_from("2019-10-02").unwrap();
+        for (filter, query) in [(Filter::default(), ""), (some, "?brand=%3Cscript%3E%26&from=2019-10-02")] {
+            let input = Input::of(&snapshot, &filter).unwrap();
+            for analysis in registry() {
+                let table = analysis.answer(&input, &Parameters::default()).unwrap();
+                for (format, accept) in
+                    [("csv", "text/csv"), ("json", "*/*"), ("arrow", "application/vnd.apache.arrow.stream, */*")]
+                {
+                    let mut expected = Vec::new();
+                    let sink = Box::new(Stream(&mut expected));
+                    export::write_table(&table, export::format(format).unwrap(), sink, WriteOptions::default())
+                        .unwrap();
+                    let target = format!("/api/analyses/{}{query}", analysis.name());
+                    let (head, body) = ask(address, &target, &[&format!("Accept: {accept}")]);
+                    assert!(head.starts_with("HTTP/1.1 200"), "{target}: {head}");
+                    assert_eq!(body, expected, "{target} {format}");
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn every_section_is_drawn_and_its_links_lead_to_the_page() {
+    with_server(|address, _| {
+        for section in &SECTIONS {
+            let (head, body) = ask(address, &format!("/parts/{}?brand=%3Cscript%3E%26", section.table), &[]);
+            let body = String::from_utf8(body).unwrap();
+            assert!(head.starts_with("HTTP/1.1 200") && body.contains("<svg"), "{head}");
+            assert!(!body.contains("<script") && body.contains("format=csv"), "{body}");
+        }
+        let brands =
+            String::from_utf8(ask(address, "/parts/brand_performance?limit=5&from=2019-10-01", &[]).1).unwrap();
+        assert!(brands.contains("limit"), "a parameter that the analysis has not is named: {brands}");
+        let brands = String::from_utf8(ask(address, "/parts/brand_performance?from=2019-10-01", &[]).1).unwrap();
+        assert!(brands.contains("href=\"/?from=2019-10-01&amp;brand=%3Cscript%3E%26\""), "{brands}");
+        let figures = |query: &str| String::from_utf8(ask(address, &format!("/parts/figures{query}"), &[]).1).unwrap();
+        assert!(!figures("").contains("period before"));
+        assert!(figures("?from=2019-10-02&to=2019-10-03").contains("against the period before"));
+    });
+}
+
+#[test]
+fn what_is_not_understood_is_told_and_harmless() {
+    with_server(|address, _| {
+        for (target, expected, told) in [
+            ("/api/analyses/top_shops", "404", "top_categories"),
+            ("/api/analyses/top_categories?colour=red", "400", "colour"),
+            ("/api/analyses/top_categories?from=never", "400", "never"),
+            ("/api/analyses/top_categories?format=xlsx", "400", "json, csv or arrow"),
+            ("/parts/shops", "404", "/parts/shops"),
+            ("/nothing", "404", "/nothing"),
+        ] {
+            let (head, body) = ask(address, target, &[]);
+            let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+            assert!(head.starts_with(&format!("HTTP/1.1 {expected}")), "{target}: {head}");
+            assert!(body["error"].as_str().unwrap().contains(told), "{target}: {body}");
+        }
+        assert_eq!(status(address, "/", &["Host: shop.example"]), "421");
+        assert_eq!(status(address, "/api/status", &["Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: cors"]), "403");
+        assert_eq!(status(address, "/", &["Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: navigate"]), "200");
+        let got = status(address, &format!("/?brand={}", "x".repeat(100_000)), &[]);
+        assert!(got.is_empty() || got.starts_with('4'), "{got}");
+        assert_eq!(status(address, &format!("/api/analyses/top_categories?{}", "brand=b&".repeat(400)), &[]), "400");
+        let (head, body) = ask(address, "/?brand=%22%3E%3Cscript%3E", &[]);
+        assert!(head.to_lowercase().contains("content-security-policy: default-src 'none'"), "{head}");
+        let page = String::from_utf8(body).unwrap();
+        assert!(page.contains("value=\"&quot;&gt;&lt;script&gt;\""), "{page}");
+        assert_eq!(page.matches("<script").count(), 1);
+    });
+}
+
+#[test]
+fn what_a_load_commits_is_seen_without_a_new_start() {
+    with_server(|address, directory| {
+        let rows_now = || {
+            let status: serde_json::Value = serde_json::from_slice(&ask(address, "/api/status", &[]).1).unwrap();
+            status["rows"].as_u64().unwrap()
+        };
+        assert_eq!(rows_now(), 180);
+        let days = || {
+            ask(address, "/api/analyses/sales_history", &["Accept: text/csv"]).1.split(|&byte| byte == b'\n').count()
+        };
+        let before = days();
+        fill(directory, "b.csv", &rows(9, 40));
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        assert_eq!(rows_now(), 220);
+        assert_eq!(days(), before + 1);
+    });
+}
+
+#[test]
+fn only_loopback_is_listened_on() {
+    let directory = tempdir().unwrap();
+    fill(directory.path(), "a.csv", &rows(1, 3));
+    let answers = Answers::open(Arc::new(OsDirectory::open(store_directory(directory.path())).unwrap())).unwrap();
+    let runtime = runtime(1).unwrap();
+    let told = runtime.block_on(Server::bind("0.0.0.0:0", Arc::new(answers))).unwrap_err().to_string();
+    assert!(told.contains("loopback") && told.contains("ssh -L"), "{told}");
+}
