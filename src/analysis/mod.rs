@@ -43,5 +43,5 @@ pub use error::AnalysisError;
 pub use events::{EventColumn, EventSegment, Events};
 pub use filter::{Filter, Missing};
 pub use parameter::{Parameter, ParameterKind, Parameters};
-pub use registry::{Analysis, find, registry};
+pub use registry::{Analysis, find, listed, of_table, registry};
 pub use selection::Selection;

@@ -84,6 +84,26 @@ pub fn find(name: &str) -> Result<&'static dyn Analysis, AnalysisError> {
     })
 }
 
+/// The analysis whose table has this name, if there is one.
+#[must_use]
+pub fn of_table(name: &str) -> Option<&'static dyn Analysis> {
+    registry().iter().copied().find(|analysis| analysis.file_stem() == name)
+}
+
+/// Analyses with their descriptions and parameters as JSON: an array, in their order.
+#[must_use]
+pub fn listed(analyses: &[&'static dyn Analysis]) -> serde_json::Value {
+    let parameter = |parameter: &Parameter| {
+        serde_json::json!({ "name": parameter.name, "description": parameter.description,
+            "default": parameter.kind.default_text() })
+    };
+    let entry = |analysis: &&dyn Analysis| {
+        let parameters: Vec<_> = analysis.parameters().iter().map(parameter).collect();
+        serde_json::json!({ "name": analysis.name(), "description": analysis.description(), "parameters": parameters })
+    };
+    analyses.iter().map(entry).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;

@@ -112,6 +112,11 @@ pub(crate) fn group_by<K: Ord>(events: &[Event], key: impl Fn(&Event) -> K) -> B
     groups
 }
 
+/// The events that belong to a session.
+pub(crate) fn in_sessions(events: &[Event]) -> Vec<Event> {
+    events.iter().filter(|event| event.user_session.is_some()).cloned().collect()
+}
+
 /// How many of the events are of a type.
 pub(crate) fn count_of(events: &[&Event], event_type: &str) -> Cell {
     Cell::Integer(events.iter().filter(|event| event.event_type == event_type).count() as i64)

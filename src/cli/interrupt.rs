@@ -2,6 +2,7 @@
 
 use std::process;
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use tokio::runtime::Builder;
@@ -11,6 +12,9 @@ use crate::pipeline::Interrupt;
 
 /// The exit code of a process ended by a second signal: 128 + SIGINT, as shells have it.
 const STOPPED_AT_ONCE: i32 = 130;
+
+/// How often a server looks whether it has been asked to stop.
+const CHECK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Listens for signals from now on, on a thread of its own.
 ///
@@ -38,6 +42,13 @@ pub(crate) fn listen() -> Result<Interrupt> {
         })
         .context("can't listen for signals")?;
     Ok(interrupt)
+}
+
+/// Waits until the job has been asked to stop.
+pub(crate) fn wait(interrupt: &Interrupt) {
+    while !interrupt.is_requested() {
+        thread::sleep(CHECK_INTERVAL);
+    }
 }
 
 async fn either(one: &mut Signal, other: &mut Signal) {

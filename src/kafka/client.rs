@@ -245,6 +245,11 @@ impl KafkaClient {
         Consumer::new(self.leader(topic, partition), offset)
     }
 
+    /// How the cluster's brokers are connected to.
+    pub(super) fn connector(&self) -> &Connector {
+        self.cluster.connector()
+    }
+
     fn leader(&self, topic: &str, partition: i32) -> Leader {
         Leader::new(Arc::clone(&self.cluster), self.policy.clone(), topic.into(), partition)
     }

@@ -28,6 +28,11 @@ impl Cluster {
         Self { connector, named, learned: Mutex::default() }
     }
 
+    /// How its brokers are connected to.
+    pub(super) fn connector(&self) -> &Connector {
+        &self.connector
+    }
+
     /// The id of a topic: another one for a topic that was deleted and created anew under the same name. `None` from
     /// clusters that don't tell (before Kafka 2.8, KIP-516).
     ///
@@ -63,8 +68,7 @@ impl Cluster {
 
     /// Metadata of a topic from the first broker that answers, and the connection to it.
     async fn metadata(&self, topic: &str) -> Result<(MetadataResponse, Connection), KafkaError> {
-        let topics = vec![MetadataRequestTopic::default().with_name(Some(TopicName(text(topic))))];
-        let request = MetadataRequest::default().with_topics(Some(topics)).with_allow_auto_topic_creation(false);
+        let request = about(Some(&[topic]));
         let mut failure = KafkaError::Address { address: String::new() };
         for address in self.addresses() {
             let answer = async {
@@ -89,6 +93,13 @@ impl Cluster {
         let new = learned.iter().filter(|address| !self.named.contains(address));
         self.named.iter().chain(new).cloned().collect()
     }
+}
+
+/// The request for what is known of these topics, of all if it is `None`; none of them is created by asking.
+pub(super) fn about(names: Option<&[&str]>) -> MetadataRequest {
+    let named = |name: &&str| MetadataRequestTopic::default().with_name(Some(TopicName(text(name))));
+    let topics = names.map(|names| names.iter().map(named).collect());
+    MetadataRequest::default().with_topics(topics).with_allow_auto_topic_creation(false)
 }
 
 /// The addresses of the brokers in an answer, by their numbers.

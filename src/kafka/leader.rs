@@ -10,7 +10,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::{BrokerId, ListOffsetsRequest, ListOffsetsResponse, TopicName};
-use rskafka::client::error::ProtocolError;
 
 use super::cluster::{Cluster, text};
 use super::connection::{Ask, Connection};
@@ -20,8 +19,8 @@ use super::retry::{FinalFailure, RetryPolicy};
 /// Only what stands before the first transaction that is still open, without what was aborted (KIP-98).
 pub(super) const READ_COMMITTED: i8 = 1;
 /// The times that stand for the ends of a log.
-const LATEST: i64 = -1;
-const EARLIEST: i64 = -2;
+pub(super) const LATEST: i64 = -1;
+pub(super) const EARLIEST: i64 = -2;
 
 /// One partition, by a connection of its own to its leader.
 #[derive(Debug)]
@@ -131,13 +130,6 @@ impl Leader {
 
     /// The error for a failure that nothing more specific fits.
     pub(super) fn error(&self, failure: FinalFailure) -> KafkaError {
-        match failure.code() {
-            Some(ProtocolError::UnknownTopicOrPartition) => KafkaError::UnknownPartition {
-                topic: self.topic.to_string(),
-                partition: self.partition,
-                brokers: self.brokers(),
-            },
-            _ => self.policy.error(failure),
-        }
+        self.policy.partition_error(failure, &self.topic, self.partition)
     }
 }

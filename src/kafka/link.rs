@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rskafka::client::Client;
-use rskafka::client::error::{Error, ProtocolError};
+use rskafka::client::error::Error;
 use rskafka::client::partition::{PartitionClient, UnknownTopicHandling};
 
 use super::error::KafkaError;
@@ -51,14 +51,7 @@ impl Link {
 
     /// The error for a failure that nothing more specific fits.
     pub(super) fn error(&self, failure: FinalFailure) -> KafkaError {
-        match failure.code() {
-            Some(ProtocolError::UnknownTopicOrPartition) => KafkaError::UnknownPartition {
-                topic: self.topic.to_string(),
-                partition: self.partition,
-                brokers: self.brokers(),
-            },
-            _ => self.policy.error(failure),
-        }
+        self.policy.partition_error(failure, &self.topic, self.partition)
     }
 
     /// The addresses, for messages.

@@ -106,6 +106,16 @@ impl RetryPolicy {
         }
     }
 
+    /// The error for a failed request about a partition.
+    pub(super) fn partition_error(&self, failure: FinalFailure, topic: &str, partition: i32) -> KafkaError {
+        match failure.code() {
+            Some(ProtocolError::UnknownTopicOrPartition) => {
+                KafkaError::UnknownPartition { topic: topic.to_owned(), partition, brokers: self.brokers.to_string() }
+            }
+            _ => self.error(failure),
+        }
+    }
+
     /// The error for a failure that nothing more specific fits.
     pub(super) fn error(&self, failure: FinalFailure) -> KafkaError {
         KafkaError::Request {

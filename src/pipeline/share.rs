@@ -1,6 +1,5 @@
 //! Which partitions of a topic one ingest reads, so that several share the work.
 
-use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
@@ -64,37 +63,24 @@ impl Share {
     /// # Errors
     /// Which partition of the share the topic doesn't have, or that none is left for it.
     pub fn of(&self, held: &[i32]) -> Result<Vec<i32>, String> {
-        let share: Vec<i32> = match self {
-            Self::All => held.to_vec(),
+        match self {
+            Self::All => Ok(held.to_vec()),
             Self::Partitions(ranges) => {
                 // Only a range's ends can be the first ones that are not there.
                 let ends = ranges.iter().flat_map(|range| [*range.start(), *range.end()]);
                 if let Some(absent) = ends.into_iter().find(|end| !held.contains(end)) {
                     return Err(format!("it has no partition {absent} but {}", listed(held)));
                 }
-                held.iter().copied().filter(|held| ranges.iter().any(|range| range.contains(held))).collect()
+                Ok(held.iter().copied().filter(|held| ranges.iter().any(|range| range.contains(held))).collect())
             }
             Self::Shard { number, of } => {
                 let (first, step) = (*number as usize - 1, *of as usize);
-                held.iter().copied().skip(first).step_by(step).collect()
+                let share: Vec<i32> = held.iter().copied().skip(first).step_by(step).collect();
+                if share.is_empty() {
+                    return Err(format!("nothing is left for shard {number}/{of} of {}", listed(held)));
+                }
+                Ok(share)
             }
-        };
-        if share.is_empty() {
-            return Err(format!("nothing is left for shard {self} of {}", listed(held)));
-        }
-        Ok(share)
-    }
-}
-
-impl fmt::Display for Share {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::All => formatter.write_str("all"),
-            Self::Partitions(ranges) => {
-                let range = |range: &RangeInclusive<i32>| format!("{}-{}", range.start(), range.end());
-                formatter.write_str(&ranges.iter().map(range).collect::<Vec<_>>().join(","))
-            }
-            Self::Shard { number, of } => write!(formatter, "{number}/{of}"),
         }
     }
 }

@@ -50,17 +50,12 @@ impl Answers {
     /// # Errors
     /// Those of [`Snapshot::open`].
     pub fn open(directory: Arc<dyn Directory>) -> Result<Self, ServeError> {
-        Ok(Self::of(Snapshot::open(directory)?))
-    }
-
-    /// Answers about a snapshot, and what comes after it.
-    #[must_use]
-    pub fn of(snapshot: Snapshot) -> Self {
-        Self {
-            store: Mutex::new(Held { snapshot: Arc::new(snapshot), looked: Instant::now() }),
+        let snapshot = Arc::new(Snapshot::open(directory)?);
+        Ok(Self {
+            store: Mutex::new(Held { snapshot, looked: Instant::now() }),
             kept: Mutex::default(),
             turn: Arc::new(Semaphore::new(1)),
-        }
+        })
     }
 
     /// The store as of a commit that was the last one a quarter of a second ago or later.

@@ -28,7 +28,7 @@ impl Links for Addresses<'_> {
         Some(format!("/{}", query(others.chain([(name, value)]))))
     }
 
-    fn file(&self, _table: &str) -> Option<String> {
+    fn file(&self) -> Option<String> {
         let pairs = self.pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         Some(format!("/api/analyses/{}{}", self.analysis, query(pairs.chain([("format", "csv")]))))
     }

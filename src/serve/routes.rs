@@ -24,7 +24,7 @@ use super::error::ServeError;
 use super::host::Hosts;
 use super::page;
 use super::question::Question;
-use crate::analysis::{self, Analysis};
+use crate::analysis;
 use crate::export::{self, Stream, WriteOptions};
 use crate::report::html::{Figures, SECTIONS, STYLE};
 
@@ -47,7 +47,7 @@ pub(super) fn routes(answers: Arc<Answers>, hosts: Hosts) -> Router {
         .route("/page.css", get(|| async { asset("text/css", &[STYLE, FORM_STYLE].concat()) }))
         .route("/page.js", get(|| async { asset("text/javascript", SCRIPT) }))
         .route("/parts/{name}", get(part))
-        .route("/api/analyses", get(|| async { Json(listed()) }))
+        .route("/api/analyses", get(|| async { Json(analysis::listed(analysis::registry())) }))
         .route("/api/analyses/{name}", get(table))
         .route("/api/status", get(status))
         .fallback(|request: Request| async move { ServeError::NotFound(request.uri().path().to_owned()) })
@@ -96,8 +96,8 @@ async fn part(
         figures(&answers, &pairs).await?
     } else {
         let section = SECTIONS.iter().find(|section| section.table == name);
-        let section = section.ok_or_else(|| ServeError::NotFound(format!("/parts/{name}")))?;
-        let analysis = writes(section.table)?;
+        let found = section.and_then(|section| Some((section, analysis::of_table(section.table)?)));
+        let (section, analysis) = found.ok_or_else(|| ServeError::NotFound(format!("/parts/{name}")))?;
         let table = answers.ask(analysis, &Question::of(analysis, &pairs)?).await?;
         section.render(&table, &page::Addresses { pairs: &pairs, analysis: analysis.name() })?
     };
@@ -174,24 +174,6 @@ async fn status(State(answers): State<Arc<Answers>>) -> Result<Json, ServeError>
         "rows_rejected": totals.rows_rejected,
         "rows_duplicate": totals.rows_duplicate,
     })))
-}
-
-fn listed() -> Value {
-    let all = analysis::registry().iter().map(|analysis| {
-        let parameter = |parameter: &analysis::Parameter| {
-            json!({ "name": parameter.name, "description": parameter.description,
-                    "default": parameter.kind.default_text() })
-        };
-        let parameters: Vec<Value> = analysis.parameters().iter().map(parameter).collect();
-        json!({ "name": analysis.name(), "description": analysis.description(), "parameters": parameters })
-    });
-    all.collect()
-}
-
-/// The analysis that a table is the answer of.
-fn writes(table: &str) -> Result<&'static dyn Analysis, ServeError> {
-    let found = analysis::registry().iter().find(|analysis| analysis.file_stem() == table);
-    found.copied().ok_or_else(|| ServeError::NotFound(format!("/parts/{table}")))
 }
 
 fn asset(media_type: &'static str, text: &str) -> Response {

@@ -95,6 +95,12 @@ def server(request):
     return SimpleNamespace(name=request.param, address=request.getfixturevalue(fixture))
 
 
+@pytest.fixture(params=["cartlog", "apache"])
+def brokers(request):
+    """The address of either kind of broker: what is tested must be true of both."""
+    return request.getfixturevalue({"cartlog": "cartlog_server", "apache": "apache_kafka"}[request.param])
+
+
 @pytest.fixture
 def topic():
     """A name that no other test uses."""

@@ -11,12 +11,6 @@ import servers
 from cartlog import cartlog, refusal
 
 
-@pytest.fixture(params=["cartlog", "apache"])
-def brokers(request):
-    """Both kinds of brokers: what is shown must be true of either."""
-    return request.getfixturevalue({"cartlog": "cartlog_server", "apache": "apache_kafka"}[request.param])
-
-
 def shown(brokers, *words, **options):
     return json.loads(cartlog("topics", *words, "--json", "--brokers", brokers, **options))
 

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import time
-from types import SimpleNamespace
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
@@ -12,12 +11,6 @@ from confluent_kafka.admin import AdminClient
 from cartlog import BINARY, Store, environment, refusal, summary
 from engine import Engine, read
 from test_clients import create, produce
-
-
-@pytest.fixture(params=["cartlog", "apache"])
-def server(request):
-    fixture = {"cartlog": "cartlog_server", "apache": "apache_kafka"}[request.param]
-    return SimpleNamespace(name=request.param, address=request.getfixturevalue(fixture))
 
 
 @pytest.fixture
@@ -46,14 +39,14 @@ def delete_records(address, topic, before):
         future.result(20)
 
 
-def test_records_lost_to_retention(server, topic, rows, tmp_path):
+def test_records_lost_to_retention(brokers, topic, rows, tmp_path):
     header, lines = rows
-    create(server.address, topic, 1)
-    words = ["--brokers", server.address, "--topic", topic, "--store", tmp_path / "store"]
-    produce(server.address, topic, lines[:1_000])
+    create(brokers, topic, 1)
+    words = ["--brokers", brokers, "--topic", topic, "--store", tmp_path / "store"]
+    produce(brokers, topic, lines[:1_000])
     assert summary("ingest", *words)["rows_stored"] == 1_000
-    produce(server.address, topic, lines[1_000:3_000])
-    delete_records(server.address, topic, 1_700)
+    produce(brokers, topic, lines[1_000:3_000])
+    delete_records(brokers, topic, 1_700)
 
     said = refusal("ingest", *words)
     assert f"{topic}/0" in said and "1000..1700" in said and "--skip-lost" in said, said
@@ -64,17 +57,17 @@ def test_records_lost_to_retention(server, topic, rows, tmp_path):
     holds(Store(tmp_path / "store"), header, lines[:1_000] + lines[1_700:3_000], tmp_path)
 
 
-def test_all_is_lost(server, topic, rows, tmp_path):
+def test_all_is_lost(brokers, topic, rows, tmp_path):
     header, lines = rows
-    create(server.address, topic, 1)
-    words = ["--brokers", server.address, "--topic", topic, "--store", tmp_path / "store"]
-    produce(server.address, topic, lines[:100])
+    create(brokers, topic, 1)
+    words = ["--brokers", brokers, "--topic", topic, "--store", tmp_path / "store"]
+    produce(brokers, topic, lines[:100])
     assert summary("ingest", *words)["rows_stored"] == 100
-    produce(server.address, topic, lines[100:200])
-    delete_records(server.address, topic, 200)
+    produce(brokers, topic, lines[100:200])
+    delete_records(brokers, topic, 200)
     done = summary("ingest", *words, "--skip-lost")
     assert (done["rows_read"], done["records_lost"]) == (0, 100)
-    produce(server.address, topic, lines[200:300])
+    produce(brokers, topic, lines[200:300])
     assert summary("ingest", *words)["rows_stored"] == 100
     holds(Store(tmp_path / "store"), header, lines[:100] + lines[200:300], tmp_path)
 
@@ -189,28 +182,28 @@ def test_what_compaction_leaves(apache_kafka, topic, rows, tmp_path):
         holds(Store(tmp_path / "store"), header, before, tmp_path)
 
 
-def test_a_topic_made_anew_is_another_one(server, topic, rows, tmp_path):
+def test_a_topic_made_anew_is_another_one(brokers, topic, rows, tmp_path):
     header, lines = rows
-    words = ["--brokers", server.address, "--topic", topic, "--store", tmp_path / "store"]
-    create(server.address, topic, 1)
-    produce(server.address, topic, lines[:100])
+    words = ["--brokers", brokers, "--topic", topic, "--store", tmp_path / "store"]
+    create(brokers, topic, 1)
+    produce(brokers, topic, lines[:100])
     assert summary("ingest", *words)["rows_stored"] == 100
-    admin = AdminClient({"bootstrap.servers": server.address})
+    admin = AdminClient({"bootstrap.servers": brokers})
     for future in admin.delete_topics([topic], operation_timeout=30).values():
         future.result(30)
     gone = time.monotonic() + 30
     while topic in admin.list_topics(timeout=10).topics and time.monotonic() < gone:
         time.sleep(0.1)
-    create(server.address, topic, 1)
+    create(brokers, topic, 1)
     # More than before: by the offsets alone the first hundred would be taken for those that were read.
-    produce(server.address, topic, lines[100:300])
+    produce(brokers, topic, lines[100:300])
     assert summary("ingest", *words)["rows_stored"] == 200
     holds(Store(tmp_path / "store"), header, lines[:300], tmp_path)
 
 
-def test_shards_share_a_topic(server, topic, real_rows, tmp_path):
+def test_shards_share_a_topic(brokers, topic, real_rows, tmp_path):
     """Three ingests at once read each partition once; their stores together hold what one load does."""
-    words = ["--brokers", server.address, "--topic", topic]
+    words = ["--brokers", brokers, "--topic", topic]
     summary("produce", real_rows, *words, "--partitions", 5, "--store", tmp_path / "producer", "--rows-per-record", 500)
     shares = [["--shard", "1/2"], ["--partitions", "1"], ["--partitions", "3-3"]]
     running = [start("ingest", *words, *share, "--store", tmp_path / f"{number}", "--json")

@@ -101,11 +101,10 @@ impl Analysis for ConversionFunnel {
         events: &[crate::analysis::testing::Event],
         _parameters: &Parameters,
     ) -> crate::analysis::testing::Rows {
-        use crate::analysis::testing::{Cell, Last, group_by};
+        use crate::analysis::testing::{Cell, Last, group_by, in_sessions};
         use std::collections::BTreeMap;
 
-        let mut with_session = events.to_vec();
-        with_session.retain(|event| event.user_session.is_some());
+        let with_session = in_sessions(events);
         let touched = group_by(&with_session, |event| (Last::from(&event.category_code), event.user_session));
         let mut categories: BTreeMap<Last, [i64; 5]> = BTreeMap::new();
         for ((category, _), events) in touched {

@@ -165,10 +165,9 @@ impl Analysis for KeyFigures {
         events: &[crate::analysis::testing::Event],
         _parameters: &Parameters,
     ) -> crate::analysis::testing::Rows {
-        use crate::analysis::testing::{Cell, average_of, distinct, group_by, revenue_of};
+        use crate::analysis::testing::{Cell, average_of, distinct, group_by, in_sessions, revenue_of};
 
-        let mut with_session = events.to_vec();
-        with_session.retain(|event| event.user_session.is_some());
+        let with_session = in_sessions(events);
         let sessions = group_by(&with_session, |event| event.user_session);
         let did = |events: &[&crate::analysis::testing::Event], kind: &str| {
             events.iter().any(|event| event.event_type == kind)

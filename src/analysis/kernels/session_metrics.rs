@@ -121,10 +121,9 @@ impl Analysis for SessionMetrics {
         events: &[crate::analysis::testing::Event],
         _parameters: &Parameters,
     ) -> crate::analysis::testing::Rows {
-        use crate::analysis::testing::{Cell, group_by};
+        use crate::analysis::testing::{Cell, group_by, in_sessions};
 
-        let mut with_session = events.to_vec();
-        with_session.retain(|event| event.user_session.is_some());
+        let with_session = in_sessions(events);
         let sessions = group_by(&with_session, |event| event.user_session);
         let mut lengths: Vec<i64> = sessions.values().map(|events| events.len() as i64).collect();
         let second =

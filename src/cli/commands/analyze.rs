@@ -123,21 +123,7 @@ impl From<AnalysisError> for Usage {
 fn list(analyses: &[&'static dyn Analysis], settings: &Settings) -> Result<()> {
     let mut out = io::stdout().lock();
     if settings.json {
-        let all: Vec<_> = analyses
-            .iter()
-            .map(|analysis| {
-                let parameters: Vec<_> = analysis
-                    .parameters()
-                    .iter()
-                    .map(|parameter| {
-                        serde_json::json!({ "name": parameter.name, "description": parameter.description,
-                            "default": parameter.kind.default_text() })
-                    })
-                    .collect();
-                serde_json::json!({ "name": analysis.name(), "description": analysis.description(), "parameters": parameters })
-            })
-            .collect();
-        writeln!(out, "{}", serde_json::Value::from(all))?;
+        writeln!(out, "{}", analysis::listed(analyses))?;
         return Ok(());
     }
     let wide = analyses.iter().map(|analysis| analysis.name().len()).max().unwrap_or(0);

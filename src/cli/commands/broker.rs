@@ -1,8 +1,6 @@
 //! `cartlog broker`: the embedded log as a Kafka server of its own.
 
 use std::sync::Arc;
-use std::thread;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use cartlog_storage::broker::{Broker, BrokerOptions};
@@ -20,8 +18,6 @@ use crate::pipeline::log_directory;
 
 /// The variable that users may be listed in, `name=password,…`.
 const USERS_VARIABLE: &str = "CARTLOG_USERS";
-/// How often a running broker looks whether it has been asked to stop.
-const CHECK_INTERVAL: Duration = Duration::from_millis(50);
 
 pub(super) fn execute(options: &arguments::Broker, settings: &Settings) -> Result<()> {
     if settings.brokers.is_some() {
@@ -71,9 +67,7 @@ pub(super) fn execute(options: &arguments::Broker, settings: &Settings) -> Resul
         }
         println!("stop:          Ctrl-C");
     }
-    while !interrupt.is_requested() {
-        thread::sleep(CHECK_INTERVAL);
-    }
+    interrupt::wait(&interrupt);
     runtime.block_on(broker.shutdown())?;
     Ok(())
 }

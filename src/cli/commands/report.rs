@@ -37,8 +37,7 @@ pub(super) fn execute(options: &Report, settings: &Settings) -> Result<()> {
     let (mut analysing, mut writing) = (Duration::ZERO, Duration::ZERO);
     for name in wanted {
         progress.say(format!("analysing: {name}"));
-        let analysis = analysis::registry().iter().find(|analysis| analysis.file_stem() == name);
-        let analysis = analysis.with_context(|| format!("no analysis makes the table {name}"))?;
+        let analysis = analysis::of_table(name).with_context(|| format!("no analysis makes the table {name}"))?;
         let start = Instant::now();
         results.push(analysis.answer(&input, &Parameters::default())?);
         analysing += start.elapsed();

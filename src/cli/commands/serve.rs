@@ -1,7 +1,6 @@
 //! `cartlog serve`: the live dashboard.
 
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -15,8 +14,8 @@ use crate::kafka;
 use crate::serve::{Answers, ServeError, Server};
 use cartlog_storage::store::StoreError;
 
-/// How often a running server looks whether it has been asked to stop.
-const CHECK_INTERVAL: Duration = Duration::from_millis(50);
+/// How long a question that is being answered may go on after the server was asked to stop.
+const LAST_ANSWER: Duration = Duration::from_millis(50);
 
 pub(super) fn execute(options: &arguments::Serve, settings: &Settings) -> Result<()> {
     let answers = match Answers::open(Arc::new(open_store(settings)?)) {
@@ -34,10 +33,8 @@ pub(super) fn execute(options: &arguments::Serve, settings: &Settings) -> Result
         println!("stop:      Ctrl-C");
     }
     let running = runtime.spawn(server.run());
-    while !interrupt.is_requested() {
-        thread::sleep(CHECK_INTERVAL);
-    }
+    interrupt::wait(&interrupt);
     running.abort();
-    runtime.shutdown_timeout(CHECK_INTERVAL);
+    runtime.shutdown_timeout(LAST_ANSWER);
     Ok(())
 }

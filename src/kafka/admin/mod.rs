@@ -11,18 +11,16 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::metadata_response::MetadataResponseTopic;
-use kafka_protocol::messages::{MetadataRequest, MetadataResponse, TopicName};
+use kafka_protocol::messages::{MetadataRequest, MetadataResponse};
 
 pub use self::groups::{GroupMember, GroupPartition, GroupReport};
 pub use self::topics::{PartitionReport, TopicReport, TopicSetting};
 use super::client::KafkaClient;
-use super::cluster::{addresses_of, text};
+use super::cluster::{about, addresses_of};
 use super::connection::{Connection, Connector};
 use super::error::KafkaError;
 use super::options::ClientOptions;
-use super::tls::Tls;
 
 /// How long a broker may go on saying that it isn't ready yet.
 const GETS_READY: Duration = Duration::from_secs(10);
@@ -72,8 +70,7 @@ impl Admin {
     pub async fn connect(brokers: &[String], options: &ClientOptions) -> Result<Self, KafkaError> {
         // It waits for a broker that is starting, and knows what is wrong with addresses, certificates and logins.
         let client = KafkaClient::connect(brokers, options).await?;
-        let tls = options.tls.as_ref().map(Tls::config).transpose()?;
-        let connector = Connector { tls, sasl: options.sasl.clone(), timeout: options.request_timeout };
+        let connector = client.connector().clone();
         let mut failure = None;
         for address in brokers {
             match Self::start(&connector, address).await {
@@ -89,9 +86,7 @@ impl Admin {
     /// Learns the cluster's brokers from one of them.
     async fn start(connector: &Connector, address: &str) -> Result<(i32, BTreeMap<i32, String>), KafkaError> {
         let mut connection = connector.connect(address).await?;
-        // No topics: an empty list, where none would be all.
-        let request = MetadataRequest::default().with_topics(Some(Vec::new()));
-        let answer = connection.ask(&request).await?;
+        let answer = connection.ask(&about(Some(&[]))).await?;
         let addresses = addresses_of(&answer);
         if addresses.is_empty() {
             return Err(connection.nonsense::<MetadataRequest>("it names no broker".to_owned()));
@@ -141,12 +136,7 @@ impl Admin {
 
     /// Metadata of these topics, of all if it is `None`.
     async fn metadata(&mut self, names: Option<&[&str]>) -> Result<MetadataResponse, KafkaError> {
-        let topics = names.map(|names| {
-            let named = names.iter().map(|name| TopicName(text(name)));
-            named.map(|name| MetadataRequestTopic::default().with_name(Some(name))).collect()
-        });
-        let request = MetadataRequest::default().with_topics(topics).with_allow_auto_topic_creation(false);
-        self.any().await?.ask(&request).await
+        self.any().await?.ask(&about(names)).await
     }
 }
 

@@ -18,6 +18,7 @@ use super::{Admin, name_of};
 use crate::kafka::client::Topic;
 use crate::kafka::cluster::text;
 use crate::kafka::error::KafkaError;
+use crate::kafka::leader::{EARLIEST, LATEST};
 
 /// The kind of resource that a topic is, in requests about settings.
 const TOPIC: i8 = 2;
@@ -30,9 +31,6 @@ const SET: i8 = 0;
 const UNSET: i8 = 1;
 /// How long a cluster may take to create a topic.
 const CREATE_TIMEOUT_MS: i32 = 10_000;
-/// The times that stand for the ends of a log.
-const LATEST: i64 = -1;
-const EARLIEST: i64 = -2;
 
 /// A topic and its partitions.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]

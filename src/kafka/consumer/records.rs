@@ -7,7 +7,7 @@
 use std::io::{self, ErrorKind, Read as _};
 
 use bytes::Bytes;
-use cartlog_storage::log::{BatchHeader, Compression, HEADER_LENGTH, decompress};
+use cartlog_storage::log::{BatchHeader, Compression, HEADER_LENGTH, decompress, read_varint};
 
 use super::LogRecord;
 use crate::kafka::header::BlockHeaders;
@@ -49,7 +49,7 @@ fn content(batch: &Bytes, header: &BatchHeader) -> io::Result<Bytes> {
     }
     // Text of shops compresses to a quarter; pages that aren't needed are never touched.
     let mut content = Vec::with_capacity((4 * batch.len()).min(RESERVED));
-    let read = decompress(batch)?.take(MAXIMUM_DECOMPRESSED as u64 + 1).read_to_end(&mut content)?;
+    let read = decompress(header, batch)?.take(MAXIMUM_DECOMPRESSED as u64 + 1).read_to_end(&mut content)?;
     if read > MAXIMUM_DECOMPRESSED {
         return Err(invalid(format!("a batch of more than {} MiB of records", MAXIMUM_DECOMPRESSED >> 20)));
     }
@@ -108,18 +108,11 @@ impl Cursor<'_> {
         Ok(self.content.slice(self.at - length..self.at))
     }
 
-    /// A zigzag varint of at most ten bytes.
     fn varint(&mut self) -> io::Result<i64> {
-        let mut bits = 0_u64;
-        for shift in (0..64).step_by(7) {
-            let &byte = self.content.get(self.at).ok_or(ErrorKind::UnexpectedEof)?;
-            self.at += 1;
-            bits |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Ok((bits >> 1).cast_signed() ^ -(bits & 1).cast_signed());
-            }
-        }
-        Err(invalid("a varint of more than ten bytes"))
+        let mut rest = &self.content[self.at..];
+        let value = read_varint(&mut rest)?;
+        self.at = self.content.len() - rest.len();
+        Ok(value)
     }
 }
 

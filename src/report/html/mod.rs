@@ -82,7 +82,7 @@ mod tests {
     /// The tables of the page, each with so many rows; texts are hostile or missing.
     fn tables(rows: usize) -> Vec<Table> {
         let table = |name: &&str| {
-            let analysis = analysis::registry().iter().find(|analysis| analysis.file_stem() == *name);
+            let analysis = analysis::of_table(name);
             let schema = analysis.unwrap_or_else(|| panic!("no analysis writes {name}")).schema();
             let columns = schema.fields().iter().map(|field| -> ArrayRef {
                 let numbers = || (0..rows as i64).map(|row| row % 9 + 1);

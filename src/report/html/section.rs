@@ -19,8 +19,8 @@ pub trait Links {
     /// The page of only those events that have this value in a column; `None` if there is no such page.
     fn only(&self, column: &str, value: &str) -> Option<String>;
 
-    /// All rows of a table as a file.
-    fn file(&self, table: &str) -> Option<String>;
+    /// All rows of the section's table as a file.
+    fn file(&self) -> Option<String>;
 }
 
 /// A page with nothing beside it.
@@ -32,7 +32,7 @@ impl Links for Standalone {
         None
     }
 
-    fn file(&self, _table: &str) -> Option<String> {
+    fn file(&self) -> Option<String> {
         None
     }
 }
@@ -154,7 +154,7 @@ impl Section {
     /// # Errors
     /// [`ReportError::MissingColumn`] if the table isn't the one that the section is of.
     pub fn render(&self, table: &Table, links: &dyn Links) -> Result<String, ReportError> {
-        let file = links.file(self.table);
+        let file = links.file();
         let file = file.map(|file| format!("<a class=\"file\" href=\"{}\" download>Download CSV</a>\n", escape(&file)));
         Ok(format!(
             "<section id=\"{}\">\n<h2>{}</h2>\n<p>{}</p>\n<figure>{}</figure>\n<details><summary>Show as table</summary>\n{}</details>\n{}</section>\n",

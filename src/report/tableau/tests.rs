@@ -32,7 +32,7 @@ fn rows(schema: &SchemaRef) -> RecordBatch {
 /// The tables of the workbook, of their analyses' schemas.
 fn all_tables() -> Vec<Table> {
     let table = |name: &&str| {
-        let analysis = analysis::registry().iter().find(|analysis| analysis.file_stem() == *name);
+        let analysis = analysis::of_table(name);
         let analysis = analysis.unwrap_or_else(|| panic!("no analysis writes {name}"));
         Table { name: (*name).to_owned(), rows: rows(&analysis.schema()) }
     };

@@ -47,13 +47,12 @@ pub(super) fn find_latest(batch: &[u8], from: Offset) -> io::Result<Option<Timed
     Ok(latest)
 }
 
-/// The records of a whole batch as a stream of what they were before compression. How much comes out is for the reader
+/// The records of the batch with this header as a stream of what they were before compression. How much comes out is for the reader
 /// to bound; only snappy, which can't be streamed, is bounded here (64 MiB).
 ///
 /// # Errors
-/// `InvalidData` if `batch` is none, or its compression is unknown or damaged; reading gives the same as it goes.
-pub fn decompress(batch: &[u8]) -> io::Result<Box<dyn BufRead + '_>> {
-    let header = BatchHeader::decode(batch).map_err(invalid)?;
+/// `InvalidData` if the compression is unknown or damaged; reading gives the same as it goes.
+pub fn decompress<'a>(header: &BatchHeader, batch: &'a [u8]) -> io::Result<Box<dyn BufRead + 'a>> {
     let body = &batch[HEADER_LENGTH.min(batch.len())..];
     Ok(match header.attributes.compression().map_err(invalid)? {
         Compression::None => Box::new(body),
@@ -75,7 +74,7 @@ fn visit(batch: &[u8], from: Offset, mut look: impl FnMut(TimedOffset) -> bool) 
         }
         return Ok(());
     }
-    let mut records = decompress(batch)?;
+    let mut records = decompress(&header, batch)?;
     for _ in 0..header.record_count {
         let length = read_varint(&mut records)?;
         let length = u64::try_from(length).map_err(|_| invalid(format!("a record of {length} bytes")))?;
@@ -99,7 +98,10 @@ fn invalid(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Er
 }
 
 /// Reads a zigzag varint of at most ten bytes.
-fn read_varint(reader: &mut impl Read) -> io::Result<i64> {
+///
+/// # Errors
+/// `InvalidData` for a longer one, and those of the reader.
+pub fn read_varint(reader: &mut impl Read) -> io::Result<i64> {
     let (mut bits, mut shift) = (0_u64, 0);
     loop {
         let mut byte = [0];
