@@ -43,7 +43,7 @@ const TYPICAL_WITHOUT_CODE: [(f64, f64); 6] =
     [(0.0, 4.0), (0.25, 38.0), (0.5, 85.0), (0.75, 190.0), (0.95, 520.0), (1.0, 900.0)];
 /// One product of so many is priced 0.00.
 const FREE_ONE_OF: u64 = 900;
-/// How many product ids a category has to itself.
+/// How many product ids a category has to itself, unless one has more products.
 const IDS_PER_CATEGORY: u64 = 200_000;
 
 /// The products of the shop and the odds of meeting each.
@@ -128,18 +128,19 @@ impl Catalogue {
 
     fn write_texts(&mut self) {
         let brands = brands(self.key);
+        let room = ids_per_category(self.categories.iter().map(|category| category.products).max().unwrap_or_default());
         for (number, category) in self.categories.iter().enumerate() {
             let number = number as u64;
             let own = hash(self.key ^ 2, number);
             let ids = Scatter::new(u64::from(category.products).max(1));
-            let step = IDS_PER_CATEGORY / u64::from(category.products).max(1);
+            let step = room / u64::from(category.products).max(1);
             let house_brands = u64::from(category.products / 8).clamp(3, 400);
             let device = category.code.is_some_and(|code| DEVICE_CODES.contains(&code));
             let without_brand = if category.code.is_some() { WITHOUT_BRAND.0 } else { WITHOUT_BRAND.1 };
             for rank in 0..u64::from(category.products) {
                 let bits = hash(own, rank);
                 let place = ids.place(rank) * step + below(hash(bits, 1), step);
-                let product_id = (10 + 2 * number) * (IDS_PER_CATEGORY / 2) + place;
+                let product_id = (10 + 2 * number) * (room / 2) + place;
                 // Spread evenly over the ranks, so that the few busy products cannot tip the share.
                 let turn = (rank as f64 * 0.618_033_988_75 + unit(own)).fract();
                 let choice = unit(hash(bits, 2));
@@ -186,6 +187,11 @@ impl Catalogue {
             .map(|(price, _)| if *price == 0.0 { 0 } else { (price * scale).clamp(50.0, 4.0 * highest) as u32 })
             .collect();
     }
+}
+
+/// How many product ids each category has to itself where the largest has so many products.
+fn ids_per_category(products: u32) -> u64 {
+    u64::from(products).next_multiple_of(IDS_PER_CATEGORY).max(IDS_PER_CATEGORY)
 }
 
 /// The part of a category's events that goes to this part of its products, the busiest first.
@@ -328,6 +334,17 @@ mod tests {
                 assert!(catalogue.product(category, hash(2, index)) < products);
             }
         }
+    }
+
+    #[test]
+    fn ids_make_room_for_a_category_of_any_size() {
+        assert_eq!(ids_per_category(0), IDS_PER_CATEGORY);
+        assert_eq!(ids_per_category(200_000), IDS_PER_CATEGORY);
+        assert_eq!(ids_per_category(200_001), 2 * IDS_PER_CATEGORY);
+        let mut categories = categories(7);
+        give_products(&mut categories, 20_000_000);
+        let most = categories.iter().map(|category| category.products).max().unwrap();
+        assert!(u64::from(most) > IDS_PER_CATEGORY && u64::from(most) <= ids_per_category(most));
     }
 
     #[test]

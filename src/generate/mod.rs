@@ -22,8 +22,8 @@ use stream::{Model, Stream};
 
 /// The most users that have distinct ids of 8 or 9 digits.
 const MOST_USERS: u32 = 50_000_000;
-/// The most products whose ids fit beside each other.
-const MOST_PRODUCTS: u32 = 4_000_000;
+/// The most products: their texts take 1.4 GB of memory, and are counted in 32 bits.
+const MOST_PRODUCTS: u32 = 20_000_000;
 /// The most days that the data may span: their times must stay years of four digits, and below 2^32 seconds.
 const MOST_DAYS: u64 = 36_500;
 
@@ -47,7 +47,7 @@ pub struct Options {
     pub seed: u64,
     /// How many people may come, 1 to 50 million. Most come rarely, so that fewer appear in a short stream.
     pub users: u32,
-    /// How many products the shop has, 1 to 4 million.
+    /// How many products the shop has, 1 to 20 million; each takes some 70 bytes of memory.
     pub products: u32,
     /// How dense the events are, at least 1: the more a day, the shorter the time that they span.
     pub events_per_day: u64,
@@ -138,7 +138,7 @@ impl Generator {
 
     /// Writes the events as CSV and calls `progress` a few times a second of work.
     ///
-    /// Memory stays below about 60 MB a thread however many events there are. The writer is called on this thread while
+    /// Memory beside the products' stays below about 60 MB a thread however many events there are. The writer is called on this thread while
     /// others make what comes next.
     ///
     /// # Errors

@@ -42,7 +42,7 @@ fn nothing_but_a_header() {
 fn options_out_of_range_are_named() {
     for (options, name) in [
         (Options { users: 0, ..Options::default() }, "users is 0, expected 1 to 50000000"),
-        (Options { products: 5_000_000, ..Options::default() }, "products is 5000000, expected 1 to 4000000"),
+        (Options { products: 20_000_001, ..Options::default() }, "products is 20000001, expected 1 to 20000000"),
         (Options { events_per_day: 0, ..Options::default() }, "events per day is 0, expected 1 to 1000000000000"),
         (Options { events: 36_501, events_per_day: 1, ..Options::default() }, "events is 36501, expected 0 to 36500"),
     ] {
