@@ -290,7 +290,9 @@ pub(crate) enum Missing {
   cartlog analyze --list
   cartlog analyze top_categories --limit 20
   cartlog analyze price_bands --event-type purchase --format csv > bands.csv
-  cartlog analyze --format parquet --out results    all of them, one file each")]
+  cartlog analyze category_affinity --event-type purchase --set min_users=50
+  cartlog analyze --format parquet --out results    all of them, one file each
+  cartlog analyze --repeat 5                        how long each of them takes")]
 pub(crate) struct Analyze {
     /// Names of analyses [default: all]
     pub(crate) names: Vec<String>,
@@ -312,6 +314,9 @@ pub(crate) struct Analyze {
     /// A parameter of an analysis, such as bands=0,10,100
     #[arg(long = "set", value_name = "NAME=VALUE")]
     pub(crate) parameters: Vec<String>,
+    /// Answer N times over and print how long that takes, in place of the tables
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), conflicts_with_all = ["format", "out"])]
+    pub(crate) repeat: Option<u32>,
     /// Which events.
     #[command(flatten)]
     pub(crate) filters: Filters,
@@ -598,10 +603,10 @@ pub(crate) struct Generate {
     /// File to write [default: standard output]
     #[arg(long, short, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
-    /// How many people may come [default: 5450000, as in the public data]
+    /// How many people may come, up to 50 million [default: 5450000, as in the public data]
     #[arg(long, value_name = "N")]
     pub(crate) users: Option<u32>,
-    /// How many products the shop has [default: 206876, as in the public data]
+    /// How many products the shop has, up to 20 million [default: 206876, as in the public data]
     #[arg(long, value_name = "N")]
     pub(crate) products: Option<u32>,
     /// How many events a day: the fewer, the more days they span [default: 1369315, as in the public data]

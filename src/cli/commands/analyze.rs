@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use super::{find_format, open_snapshot, run};
+use super::{find_format, open_snapshot, repeat, run};
 use crate::analysis::{self, Analysis, AnalysisError, Input, Parameters};
 use crate::cli::Usage;
 use crate::cli::arguments::Analyze;
@@ -39,6 +39,9 @@ pub(super) fn execute(options: &Analyze, settings: &Settings) -> Result<()> {
     }
     let snapshot = open_snapshot(settings)?;
     let input = Input::of(&snapshot, &filter)?;
+    if let Some(times) = options.repeat {
+        return repeat::execute(&input, &analyses, &parameters, times, settings);
+    }
     let progress = TerminalProgress::new(settings.quiet || options.out.is_none());
     let mut summary =
         Summary::new(format!("Analysed {} of {}", text::counted(snapshot.rows(), "row"), settings.store.display()));

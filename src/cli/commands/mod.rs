@@ -11,6 +11,7 @@ mod load;
 mod log;
 mod produce;
 mod rejects;
+mod repeat;
 mod report;
 mod run;
 mod serve;
