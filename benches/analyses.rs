@@ -105,11 +105,23 @@ fn check(name: &str, table: &Table) {
         table.rows.column_by_name(column).unwrap().as_primitive::<Int64Type>().values().iter().sum()
     };
     let all = i64::try_from(ROWS).unwrap();
+    let rows = table.rows.num_rows();
     match name {
         "price_sensitivity" => assert_eq!(counts("interaction_count"), all),
-        "price_bands" => assert_eq!(counts("views") + counts("carts") + counts("purchases"), all),
-        "top_categories" | "top_category_prices" | "top_interactions" => assert_eq!(table.rows.num_rows(), 10),
-        _ => assert!(table.rows.num_rows() > 0),
+        "key_figures" | "daily_activity" | "session_metrics" => assert_eq!(counts("events"), all),
+        "price_bands" | "sales_history" | "product_performance" | "brand_performance" | "hourly_activity" => {
+            assert_eq!(counts("views") + counts("carts") + counts("purchases"), all);
+        }
+        "conversion_funnel" => {
+            assert!(counts("sessions") >= counts("viewed").max(counts("carted")).max(counts("purchased")));
+            assert!(counts("carted") >= counts("abandoned") && counts("purchased") > 0);
+        }
+        "price_elasticity" => assert!(counts("sessions") > counts("purchasing_sessions") && rows > 100),
+        "customer_segments" => assert!((1..=6).contains(&rows) && counts("orders") >= counts("users")),
+        "user_top_category_brand" => assert!(rows > 0 && counts("interaction_count") <= all),
+        "top_categories" | "top_category_prices" | "top_interactions" => assert_eq!(rows, 10),
+        "category_affinity" => assert_eq!(rows, 100),
+        _ => assert!(rows > 0),
     }
 }
 

@@ -34,6 +34,8 @@ mod top;
 mod totals;
 
 #[cfg(test)]
+mod shapes;
+#[cfg(test)]
 mod testing;
 
 pub use catalogue::catalogue;

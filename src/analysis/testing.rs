@@ -1,6 +1,6 @@
 //! What the oracles share: events as plain rows, cells of results, and stores made of rows at random.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Date32Type, Decimal128Type, Float64Type, Int64Type};
@@ -9,7 +9,7 @@ use arrow_schema::DataType;
 use cartlog_storage::store::{ColumnView, Identifiers, Integers, Packed};
 use proptest::prelude::*;
 
-use super::{EventColumn, EventSegment, Events, Filter, Missing};
+use super::{EventColumn, EventSegment, Events, Filter, Input, Missing, Parameters, registry};
 
 /// One event as a row.
 #[derive(Debug, Clone, PartialEq)]
@@ -369,15 +369,13 @@ impl StoredColumn {
     }
 
     fn identifiers(values: &[Option<u128>]) -> Self {
-        let mut uuids: Vec<u128> = Vec::new();
+        let (mut uuids, mut known) = (Vec::new(), HashMap::new());
         let mut code = |value: &Option<u128>| {
             value.map_or(0, |value| {
-                let known = uuids.iter().position(|known| *known == value);
-                known.unwrap_or_else(|| {
+                *known.entry(value).or_insert_with(|| {
                     uuids.push(value);
-                    uuids.len() - 1
-                }) as u64
-                    + 1
+                    uuids.len() as u64
+                })
             })
         };
         let codes: Vec<u64> = values.iter().map(&mut code).collect();
@@ -410,36 +408,36 @@ impl StoredColumn {
     }
 }
 
+/// Runs every analysis on the events, cut into segments, and compares with its oracle.
+pub(crate) fn check(events: &[Event], filter: &Filter, segment_rows: usize, choice: u64, threads: usize) {
+    let stored = Stored::new(events, segment_rows, choice);
+    let input = Input::new(stored.events(), filter);
+    let covered: Vec<Event> = events.iter().filter(|event| covers(filter, event)).cloned().collect();
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+    for analysis in registry() {
+        for set in parameter_sets(analysis.name()) {
+            let mut parameters = Parameters::default();
+            set.iter().for_each(|(name, text)| parameters.set(*analysis, name, text).unwrap());
+            let table = pool.install(|| analysis.run(&input, &parameters)).unwrap();
+            assert_eq!(table.name, analysis.file_stem());
+            let expected = analysis.oracle(&covered, &parameters);
+            assert_eq!(rows_of(&table.rows), expected, "{} with {set:?}", analysis.name());
+        }
+    }
+}
+
+fn parameter_sets(analysis: &str) -> &'static [&'static [(&'static str, &'static str)]] {
+    match analysis {
+        "top_categories" | "top_category_prices" | "top_interactions" => &[&[], &[("limit", "2")]],
+        "price_bands" | "price_elasticity" => &[&[], &[("bands", "0")], &[("bands", "0,1,9,10,11,900000000000000")]],
+        "category_affinity" => &[&[], &[("min_users", "1")], &[("min_users", "2"), ("limit", "3")]],
+        _ => &[&[]],
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::{Input, Parameters, registry};
     use super::*;
-
-    /// Runs every analysis on the events, cut into segments, and compares with its oracle.
-    fn check(events: &[Event], filter: &Filter, segment_rows: usize, choice: u64, threads: usize) {
-        let stored = Stored::new(events, segment_rows, choice);
-        let input = Input::new(stored.events(), filter);
-        let covered: Vec<Event> = events.iter().filter(|event| covers(filter, event)).cloned().collect();
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        for analysis in registry() {
-            for set in parameter_sets(analysis.name()) {
-                let mut parameters = Parameters::default();
-                set.iter().for_each(|(name, text)| parameters.set(*analysis, name, text).unwrap());
-                let table = pool.install(|| analysis.run(&input, &parameters)).unwrap();
-                assert_eq!(table.name, analysis.file_stem());
-                let expected = analysis.oracle(&covered, &parameters);
-                assert_eq!(rows_of(&table.rows), expected, "{} with {set:?}", analysis.name());
-            }
-        }
-    }
-
-    fn parameter_sets(analysis: &str) -> &'static [&'static [(&'static str, &'static str)]] {
-        match analysis {
-            "top_categories" | "top_category_prices" | "top_interactions" => &[&[], &[("limit", "2")]],
-            "price_bands" => &[&[], &[("bands", "0")], &[("bands", "0,1,9,10,11,900000000000000")]],
-            _ => &[&[]],
-        }
-    }
 
     proptest! {
         #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
