@@ -8,6 +8,7 @@ from dialect import translate
 
 CATALOGUE = Path(__file__).with_name("analyses.json")
 LIMIT = re.compile(r"\bLIMIT \d+\s*$")
+MIN_USERS = re.compile(r"\bHAVING count\(\*\) >= \d+")
 BANDS = re.compile(r"CASE WHEN price < .*? END AS band_from", re.DOTALL)
 
 
@@ -27,6 +28,8 @@ class Definition:
         """Sets a parameter in the definition, as `cartlog analyze --set NAME=VALUE` does for the kernel."""
         if name == "limit" and re.fullmatch(r"[1-9]\d{0,17}", value):
             self.sql = replaced(LIMIT, f"LIMIT {value}", self)
+        elif name == "min_users" and re.fullmatch(r"[1-9]\d{0,17}", value):
+            self.sql = replaced(MIN_USERS, f"HAVING count(*) >= {value}", self)
         elif name == "bands" and re.fullmatch(r"\d{1,15}(\s*,\s*\d{1,15})*", value):
             self.sql = replaced(BANDS, bands([int(bound) for bound in value.split(",")]), self)
         else:

@@ -9,7 +9,7 @@ averages nor the place of missing values. What is rewritten:
 | `"name"` | `` `name` `` | quotes around names |
 | `'it''s'` | `'it\\'s'` | a backslash escapes in Spark |
 | `avg(x)` | `CAST(sum(x) * 10000 AS DOUBLE) / (count(x) * 10000)` | Spark's average of a decimal is a rounded decimal |
-| `a / b` | `CAST(a * 10000 AS DOUBLE) / (b * 10000)` | likewise; of whole numbers, so that it is rounded once |
+| `a / b` | `CAST(a * 10000 AS DOUBLE) / (b * 10000)` | likewise; of whole numbers, so that it is rounded once; `CAST(a AS DOUBLE) / b` means the same in both |
 | `ORDER BY x` | `ORDER BY x NULLS LAST` | Spark puts missing values first |
 | `isodow(t)` | `weekday(t) + 1` | 1 is Monday |
 | `datediff('day', a, b)` | `datediff(b, a)` | |
@@ -29,7 +29,7 @@ TOKEN = re.compile(
 # The same name and meaning in both dialects. Spark's percentile_disc gives a double, which the result's type mends.
 SAME = {
     "cast", "coalesce", "count", "date_trunc", "hour", "max", "min", "nullif", "percentile_disc", "rank", "row_number",
-    "sum",
+    "sqrt", "sum",
 }
 # What a parenthesis may follow without being a call.
 KEYWORDS = {
@@ -161,6 +161,8 @@ def split(arguments):
 
 
 def quotient(above, below):
+    if above.startswith("CAST(") and above.endswith(" AS DOUBLE)"):
+        return f"({above} / {below})"
     return f"(CAST({above} * {UNITS} AS DOUBLE) / ({below} * {UNITS}))"
 
 

@@ -28,6 +28,11 @@ pub enum ParameterKind {
         /// Unless given.
         default: u64,
     },
+    /// A number of users, at least 1.
+    Users {
+        /// Unless given.
+        default: u64,
+    },
     /// Ascending lower bounds of price bands in whole units of money, the first of them 0; a band ends where the next one starts.
     PriceBounds {
         /// Unless given.
@@ -41,6 +46,7 @@ impl ParameterKind {
     pub fn expected(&self) -> &'static str {
         match self {
             Self::Rows { .. } => "a whole number of rows, at least 1",
+            Self::Users { .. } => "a whole number of users, at least 1",
             Self::PriceBounds { .. } => "up to 64 ascending whole numbers separated by commas, the first of them 0",
         }
     }
@@ -49,7 +55,7 @@ impl ParameterKind {
     #[must_use]
     pub fn default_text(&self) -> String {
         match self {
-            Self::Rows { default } => default.to_string(),
+            Self::Rows { default } | Self::Users { default } => default.to_string(),
             Self::PriceBounds { default } => default.iter().map(i64::to_string).collect::<Vec<_>>().join(","),
         }
     }
@@ -59,6 +65,7 @@ impl ParameterKind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Value {
     Rows(u64),
+    Users(u64),
     PriceBounds(Vec<i64>),
 }
 
@@ -107,6 +114,15 @@ impl Parameters {
         usize::try_from(set.unwrap_or(default)).unwrap_or(usize::MAX)
     }
 
+    /// The value of a [`ParameterKind::Users`] parameter.
+    pub(crate) fn users(&self, parameter: &Parameter) -> u64 {
+        match (self.value(parameter.name), parameter.kind) {
+            (Some(Value::Users(users)), _) => *users,
+            (_, ParameterKind::Users { default }) => default,
+            _ => 1,
+        }
+    }
+
     /// The value of a [`ParameterKind::PriceBounds`] parameter, in whole units of money.
     pub(crate) fn price_bounds(&self, parameter: &Parameter) -> Vec<i64> {
         match (self.value(parameter.name), parameter.kind) {
@@ -124,6 +140,7 @@ impl Parameters {
 fn parse(parameter: &Parameter, text: &str) -> Result<Value, AnalysisError> {
     let value = match parameter.kind {
         ParameterKind::Rows { .. } => text.parse().ok().filter(|rows| *rows > 0).map(Value::Rows),
+        ParameterKind::Users { .. } => text.parse().ok().filter(|users| *users > 0).map(Value::Users),
         ParameterKind::PriceBounds { .. } => parse_bounds(text).map(Value::PriceBounds),
     };
     value.ok_or_else(|| AnalysisError::InvalidParameter {

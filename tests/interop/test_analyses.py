@@ -56,7 +56,7 @@ def test_all_analyses_are_there():
         "user_top_category_brand", "most_engaged_users", "price_sensitivity", "price_bands", "top_categories",
         "top_category_prices", "top_interactions", "sales_history", "conversion_funnel", "session_metrics",
         "customer_segments", "product_performance", "brand_performance", "hourly_activity", "cohort_retention",
-        "daily_activity", "key_figures",
+        "daily_activity", "key_figures", "category_affinity", "price_elasticity",
     }
 
 
@@ -128,6 +128,15 @@ def test_limit_is_a_parameter(real_store, real_engine):
     expected = real_engine.query((DEFINITIONS / "top_categories.sql").read_text().replace("LIMIT 10", "LIMIT 25"))
     got = read(real_store.analyze("top_categories", "csv", "--limit", "25"), "csv", expected.schema)
     assert_equal(got, expected, "top_categories --limit 25")
+
+
+def test_fewest_users_are_a_parameter(small_store, small_engine):
+    sql = (DEFINITIONS / "category_affinity.sql").read_text()
+    assert sql.count("HAVING count(*) >= 10") == sql.count("LIMIT 100") == 1
+    for fewest, limit in [(1, 9000), (40, 100)]:
+        expected = small_engine.query(sql.replace(">= 10", f">= {fewest}").replace("LIMIT 100", f"LIMIT {limit}"))
+        got = small_store.analyze("category_affinity", "csv", "--set", f"min_users={fewest}", "--limit", limit)
+        assert_equal(read(got, "csv", expected.schema), expected, f"category_affinity of {fewest} users")
 
 
 def test_all_analyses_into_a_folder(real_store, real_engine, tmp_path):

@@ -31,4 +31,6 @@ kernels! {
     cohort_retention::CohortRetention,
     daily_activity::DailyActivity,
     key_figures::KeyFigures,
+    category_affinity::CategoryAffinity,
+    price_elasticity::PriceElasticity,
 }
