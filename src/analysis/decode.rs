@@ -78,17 +78,7 @@ fn packed_integers(packed: Packed<'_>, rows: Range<usize>, out: &mut [i64]) {
 
 /// `add + multiply * packed`, wrapping.
 pub(crate) fn affine(packed: Packed<'_>, rows: Range<usize>, multiply: u64, add: u64, out: &mut [u64]) {
-    with_packed!(packed, rows, slice => {
-        if multiply == 1 {
-            for (out, value) in out.iter_mut().zip(slice) {
-                *out = add.wrapping_add(widen(*value));
-            }
-        } else {
-            for (out, value) in out.iter_mut().zip(slice) {
-                *out = add.wrapping_add(multiply.wrapping_mul(widen(*value)));
-            }
-        }
-    }, out.fill(add));
+    affine_into(packed, rows, (multiply, add), out, |out, value| *out = value);
 }
 
 /// `values[packed] - base`, wrapping.
@@ -102,11 +92,46 @@ pub(crate) fn gather(packed: Packed<'_>, rows: Range<usize>, values: &[i64], bas
 
 /// `table[packed]`.
 pub(crate) fn lookup<T: Copy + Into<u64>>(packed: Packed<'_>, rows: Range<usize>, table: &[T], out: &mut [u64]) {
+    lookup_into(packed, rows, table, out, |out, value| *out = value);
+}
+
+/// Calls `put` with each of `into` and `add + multiply * packed` of its row, wrapping.
+pub(crate) fn affine_into<T>(
+    packed: Packed<'_>,
+    rows: Range<usize>,
+    (multiply, add): (u64, u64),
+    into: &mut [T],
+    put: impl Fn(&mut T, u64),
+) {
     with_packed!(packed, rows, slice => {
-        for (out, code) in out.iter_mut().zip(slice) {
-            *out = table[index(*code)].into();
+        if multiply == 1 {
+            for (into, value) in into.iter_mut().zip(slice) {
+                put(into, add.wrapping_add(widen(*value)));
+            }
+        } else {
+            for (into, value) in into.iter_mut().zip(slice) {
+                put(into, add.wrapping_add(multiply.wrapping_mul(widen(*value))));
+            }
         }
-    }, out.fill(table.first().map_or(0, |value| (*value).into())));
+    }, into.iter_mut().for_each(|into| put(into, add)));
+}
+
+/// Calls `put` with each of `into` and `table[packed]` of its row.
+pub(crate) fn lookup_into<T, E: Copy + Into<u64>>(
+    packed: Packed<'_>,
+    rows: Range<usize>,
+    table: &[E],
+    into: &mut [T],
+    put: impl Fn(&mut T, u64),
+) {
+    with_packed!(packed, rows, slice => {
+        for (into, code) in into.iter_mut().zip(slice) {
+            put(into, table[index(*code)].into());
+        }
+    }, {
+        let all = table.first().map_or(0, |value| (*value).into());
+        into.iter_mut().for_each(|into| put(into, all));
+    });
 }
 
 /// Keeps the bytes of `mask` where `allowed[packed]` is 1.

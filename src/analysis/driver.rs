@@ -140,6 +140,11 @@ impl<'a> Input<'a> {
 }
 
 impl Chunk<'_> {
+    /// The segment's place.
+    pub(crate) fn segment(&self) -> usize {
+        self.segment
+    }
+
     /// Rows, selected or not.
     pub(crate) fn rows(&self) -> usize {
         self.rows.len()
@@ -157,6 +162,45 @@ impl Chunk<'_> {
     pub(crate) fn ordinals<'s>(&self, field: &Field, out: &'s mut Scratch<u64>) -> &'s [u64] {
         field.decode(self.segment, self.columns, self.rows.clone(), &mut out[..self.rows.len()]);
         self.keep_selected(out)
+    }
+
+    /// Calls `put` with each of `into`, one a selected row, and the row's ordinal of a field.
+    pub(crate) fn put_ordinals<T>(
+        &self,
+        field: &Field,
+        scratch: &mut Scratch<u64>,
+        into: &mut [T],
+        put: impl Fn(&mut T, u64),
+    ) {
+        if matches!(self.selected, Selected::All) {
+            field.put_into((self.segment, self.columns), self.rows.clone(), &mut scratch[..], into, put);
+        } else {
+            let ordinals = self.ordinals(field, scratch);
+            into.iter_mut().zip(ordinals).for_each(|(into, ordinal)| put(into, *ordinal));
+        }
+    }
+
+    /// Each row's place among all combinations of the fields' packed numbers, the first field highest, if every row is selected,
+    /// each field lists its numbers, and there are at most `most` combinations. The second value is how many there are.
+    pub(crate) fn places<'s>(
+        &self,
+        fields: &[&Field],
+        most: usize,
+        out: &'s mut Scratch<u32>,
+    ) -> Option<(&'s [u32], usize)> {
+        if !matches!(self.selected, Selected::All) {
+            return None;
+        }
+        let combinations =
+            fields.iter().try_fold(1_usize, |all, field| all.checked_mul(field.listed(self.segment)?.len()));
+        let combinations = combinations.filter(|combinations| *combinations <= most)?;
+        let out = &mut out[..self.rows.len()];
+        out.fill(0);
+        for field in fields {
+            let numbers = u32::try_from(field.listed(self.segment)?.len()).ok()?;
+            field.place(self.columns, self.rows.clone(), numbers, out);
+        }
+        Some((out, combinations))
     }
 
     fn keep_selected<'s, T: Copy>(&self, out: &'s mut Scratch<T>) -> &'s [T] {

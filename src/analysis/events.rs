@@ -2,9 +2,12 @@
 //!
 //! Kernels know no files and no snapshots: they read [`Events`], borrowed from whoever holds the columns.
 
+use std::sync::{Arc, OnceLock};
+
 use cartlog_storage::store::{ColumnSchema, ColumnStatistics, ColumnView, Integers, Packed, Segment, Snapshot};
 
 use super::AnalysisError;
+use super::numbering::Numbering;
 use crate::event::{self, BRAND, CATEGORY_CODE, EVENT_TYPE};
 
 /// Segments of events, in any order, with the texts that their codes stand for.
@@ -14,6 +17,8 @@ pub struct Events<'a> {
     event_types: Vec<&'a str>,
     categories: Vec<&'a str>,
     brands: Vec<&'a str>,
+    /// The numbers of the sessions, once they have been asked for.
+    pub(super) numbered: Arc<OnceLock<Numbering>>,
 }
 
 /// One segment's columns.
@@ -53,7 +58,7 @@ impl<'a> Events<'a> {
         categories: Vec<&'a str>,
         brands: Vec<&'a str>,
     ) -> Self {
-        Self { segments, event_types, categories, brands }
+        Self { segments, event_types, categories, brands, numbered: Arc::default() }
     }
 
     /// The events of a snapshot, borrowed from it.

@@ -7,11 +7,13 @@
 //! the text's rank among its dictionary's texts (with the missing value last, so that ordinals order as results do).
 
 use std::ops::Range;
+use std::sync::Arc;
 
-use cartlog_storage::store::{ColumnView, Identifier, Integers, Packed};
+use cartlog_storage::store::{ColumnView, Integers, Packed};
 use rayon::slice::ParallelSliceMut;
 
-use super::decode::{affine, gather, integers, lookup, scratch, widen, with_packed};
+use super::decode::{affine, affine_into, gather, integers, lookup, lookup_into, scratch, widen, with_packed};
+use super::driver::Input;
 use super::events::{EventColumn, EventSegment, Events};
 
 /// The most distinct values, summed over segments, for which [`Field::compact`] makes a list.
@@ -35,7 +37,7 @@ enum Transform {
     /// `values[packed] - base`, with the values of the segment's own dictionary.
     Gather { base: i64 },
     /// `table[packed]`.
-    Table(Vec<u32>),
+    Table(Arc<Vec<u32>>),
     /// How many whole periods of `length` lie between period number `first` and the value.
     Periods { length: i64, shift: i64, first: i64 },
     /// The place of the value among all distinct ones.
@@ -96,7 +98,7 @@ impl<'a> Field<'a> {
                 let ordinals = values.iter().map(|value| value.wrapping_sub(smallest).cast_unsigned() / step);
                 let table: Option<Vec<u32>> =
                     if step > 1 { ordinals.map(|ordinal| u32::try_from(ordinal).ok()).collect() } else { None };
-                table.map_or(Transform::Gather { base: smallest }, Transform::Table)
+                table.map_or(Transform::Gather { base: smallest }, |table| Transform::Table(Arc::new(table)))
             }
             ColumnView::Codes(_) | ColumnView::Identifiers(_) => Transform::Affine { multiply: 1, add: 0 },
         });
@@ -132,7 +134,8 @@ impl<'a> Field<'a> {
         values.sort_unstable();
         values.dedup();
         let place = |value: &i64| u32::try_from(values.binary_search(value).unwrap_or_default()).unwrap_or_default();
-        let transforms = lists.iter().map(|list| Transform::Table(list.iter().map(place).collect())).collect();
+        let transforms =
+            lists.iter().map(|list| Transform::Table(Arc::new(list.iter().map(place).collect()))).collect();
         let maximum = (values.len() as u64).saturating_sub(1);
         Self { column, maximum, transforms, meaning: Meaning::Listed(values) }
     }
@@ -172,7 +175,8 @@ impl<'a> Field<'a> {
             ranks[*code as usize] = rank;
         }
         let sorted = codes.iter().map(|code| texts[*code as usize - 1]).collect();
-        let transforms = events.segments().iter().map(|_| Transform::Table(ranks.clone())).collect();
+        let ranks = Arc::new(ranks);
+        let transforms = events.segments().iter().map(|_| Transform::Table(Arc::clone(&ranks))).collect();
         Self { column, maximum: u64::from(missing), transforms, meaning: Meaning::Ranked(sorted) }
     }
 
@@ -180,8 +184,8 @@ impl<'a> Field<'a> {
     pub(crate) fn classified(events: &Events<'a>, column: usize, texts: &[&'a str]) -> Self {
         let place = |text: &&str| texts.iter().position(|known| known == text).unwrap_or(texts.len());
         let classes = [texts.len()].into_iter().chain(events.texts(column).iter().map(place));
-        let table: Vec<u32> = classes.map(|class| u32::try_from(class).unwrap_or(u32::MAX)).collect();
-        let transforms = events.segments().iter().map(|_| Transform::Table(table.clone())).collect();
+        let table: Arc<Vec<u32>> = Arc::new(classes.map(|class| u32::try_from(class).unwrap_or(u32::MAX)).collect());
+        let transforms = events.segments().iter().map(|_| Transform::Table(Arc::clone(&table))).collect();
         Self { column, maximum: texts.len() as u64, transforms, meaning: Meaning::Ranked(texts.to_vec()) }
     }
 
@@ -200,7 +204,8 @@ impl<'a> Field<'a> {
                 Transform::Thresholds { add: band(base) as u64, thresholds: thresholds.collect() }
             }
             ColumnView::Integers(Integers::Dictionary { values, .. }) => {
-                Transform::Table(values.iter().map(|value| u32::try_from(band(*value)).unwrap_or(u32::MAX)).collect())
+                let bands = values.iter().map(|value| u32::try_from(band(*value)).unwrap_or(u32::MAX));
+                Transform::Table(Arc::new(bands.collect()))
             }
             ColumnView::Codes(_) | ColumnView::Identifiers(_) => Transform::Affine { multiply: 0, add: 0 },
         });
@@ -229,39 +234,24 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// A column of identifiers as places among all distinct ones; the missing one has the place behind the last, which is
-    /// [`Field::maximum`], whether any row lacks one or not.
-    ///
-    /// Segments number their identifiers each for itself, so the distinct ones of all are sorted once: 16 bytes each,
-    /// and 4 more for its place.
-    pub(crate) fn identified(events: &Events<'a>, column: usize) -> Self {
-        let mut all: Vec<(Identifier<'a>, u32, u32)> = Vec::new();
-        let segments = || (0..).zip(events.segments());
-        let identifiers = |segment: &EventSegment<'a>| match segment.columns[column].shape() {
-            ColumnView::Identifiers(identifiers) => Some(identifiers),
-            ColumnView::Integers(_) | ColumnView::Codes(_) => None,
-        };
-        for (number, segment) in segments() {
-            let Some(identifiers) = identifiers(segment) else { continue };
-            let codes = (1..).take(identifiers.distinct());
-            all.extend(codes.filter_map(|code| Some((identifiers.get(u64::from(code))?, number, code))));
-        }
-        all.par_sort_unstable_by_key(|(identifier, ..)| *identifier);
-        let sizes = segments().map(|(_, segment)| identifiers(segment).map_or(0, |identifiers| identifiers.distinct()));
-        let mut tables: Vec<Vec<u32>> = sizes.map(|distinct| vec![u32::MAX; distinct + 1]).collect();
-        let mut places = 0_u32;
-        for (index, (identifier, segment, code)) in all.iter().enumerate() {
-            let is_new = index.checked_sub(1).is_none_or(|before| all[before].0 != *identifier);
-            places = places.saturating_add(u32::from(is_new));
-            tables[*segment as usize][*code as usize] = places - 1;
-        }
-        tables.iter_mut().flatten().filter(|place| **place == u32::MAX).for_each(|place| *place = places);
+    /// A column of identifiers by one numbering of all segments' identifiers, those of covered rows at least (see
+    /// [`numbering`](super::numbering)); the missing one has the number behind all, which is [`Field::maximum`], whether any
+    /// row lacks one or not.
+    pub(crate) fn identified(input: &Input<'a>, column: usize) -> Self {
+        let numbering = input.events().numbering(input, column);
         Self {
             column,
-            maximum: u64::from(places),
-            transforms: tables.into_iter().map(Transform::Table).collect(),
+            maximum: u64::from(numbering.count),
+            transforms: numbering.tables.into_iter().map(Transform::Table).collect(),
             meaning: Meaning::Value { base: 0, step: 1 },
         }
+    }
+
+    /// The numbers behind a column of codes or identifiers, each segment's own.
+    pub(crate) fn codes(events: &Events<'a>, column: usize) -> Self {
+        let (_, largest) = events.range(column).unwrap_or_default();
+        let transforms = events.segments().iter().map(|_| Transform::Affine { multiply: 1, add: 0 }).collect();
+        Self { column, maximum: largest.cast_unsigned(), transforms, meaning: Meaning::Value { base: 0, step: 1 } }
     }
 
     /// The largest ordinal.
@@ -299,6 +289,58 @@ impl<'a> Field<'a> {
     /// The texts by rank, without the missing value; empty for fields of integers.
     pub(crate) fn texts(&self) -> &[&'a str] {
         if let Meaning::Ranked(texts) = &self.meaning { texts } else { &[] }
+    }
+
+    /// Calls `put` with each of `into` and the ordinal of its row, row `rows.start + i` for `into[i]`; `scratch` is for the
+    /// encodings that take two steps.
+    pub(crate) fn put_into<T>(
+        &self,
+        (segment, columns): (usize, &EventSegment<'_>),
+        rows: Range<usize>,
+        scratch: &mut [u64],
+        into: &mut [T],
+        put: impl Fn(&mut T, u64),
+    ) {
+        let packed = columns.columns[self.column].packed();
+        match &self.transforms[segment] {
+            Transform::Affine { multiply, add } => affine_into(packed, rows, (*multiply, *add), into, put),
+            Transform::Table(table) => lookup_into(packed, rows, table, into, put),
+            _ => {
+                let ordinals = &mut scratch[..into.len()];
+                self.decode(segment, columns, rows, ordinals);
+                into.iter_mut().zip(ordinals).for_each(|(into, ordinal)| put(into, *ordinal));
+            }
+        }
+    }
+
+    /// The ordinal of each number that a segment has packed, where they are listed: then rows can be grouped by the packed
+    /// numbers as they lie there, and only the groups be translated.
+    pub(crate) fn listed(&self, segment: usize) -> Option<&[u32]> {
+        match self.transforms.get(segment)? {
+            Transform::Table(table) => Some(table),
+            _ => None,
+        }
+    }
+
+    /// Moves each of `places` on by a segment's row: from `place` to `place * numbers + packed number`.
+    pub(crate) fn place(&self, columns: &EventSegment<'_>, rows: Range<usize>, numbers: u32, places: &mut [u32]) {
+        let packed = columns.columns[self.column].packed();
+        let next = |place: &mut u32, number: u32| *place = place.wrapping_mul(numbers).wrapping_add(number);
+        match packed {
+            Packed::Zero(_) => places.iter_mut().for_each(|place| next(place, 0)),
+            Packed::U8(slice) => {
+                places.iter_mut().zip(&slice[rows]).for_each(|(place, number)| next(place, (*number).into()));
+            }
+            Packed::U16(slice) => {
+                places.iter_mut().zip(&slice[rows]).for_each(|(place, number)| next(place, (*number).into()));
+            }
+            Packed::U32(slice) => places.iter_mut().zip(&slice[rows]).for_each(|(place, number)| next(place, *number)),
+            Packed::U64(slice) => {
+                // Listed numbers index a list in memory, far below 2^32.
+                let numbers = slice[rows].iter().map(|number| u32::try_from(*number).unwrap_or(u32::MAX));
+                places.iter_mut().zip(numbers).for_each(|(place, number)| next(place, number));
+            }
+        }
     }
 
     /// Ordinals of a segment's rows: `out[i]` is that of row `rows.start + i`.

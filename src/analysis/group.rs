@@ -2,33 +2,38 @@
 //!
 //! Grouping 20 million events by user, category and brand makes millions of groups. One hash table over them misses the
 //! caches at every row, some 11 ns and more each; so keys are first dealt to parts by their highest bits, each part as many keys as
-//! fit the second-level cache twice, and then sorted there. Sorted keys are better than a table of counts: groups come out in the order in
-//! which results are wanted, users' groups stand side by side, and neither skew nor a bad hash can make it slow.
+//! fit the second-level cache twice, and then sorted there. Neither skew nor a bad hash can make that slow, groups come out in
+//! the order in which results are wanted, and a user's rows stand side by side. Most consumers want no more than that: they have
+//! the keys sorted by the leading fields alone ([`Parts::LEADING_ONLY`]), which is two digits in place of four, and count
+//! what a user, a session or a product holds in a table that stays in cache (see [`tally`](super::tally)).
 //!
 //! Cost a row: read and pack the fields, one buffered write to a part, a read and a write a digit in cache, and one walk over the
-//! runs; a write to memory and a read back are all that leaves the caches. Memory: 8 bytes a row
-//! (16 where keys are wider than 64 bits), given back part by part.
+//! groups; a write to memory and a read back are all that leaves the caches. Memory: 8 bytes a row
+//! (16 where keys are wider than 64 bits), in large pages.
 //!
 //! Parts are ranges of keys of about equal row counts, found from a sample: users are far from evenly spread over
 //! their numbers. A part always holds all keys that share the leading fields, so that a consumer sees a user whole.
 
-use std::sync::Mutex;
-
 use super::driver::{Chunk, Input, Scan, deal, scan_apart};
 use super::keys::{Key, KeyScratch, Layout};
+use super::room::Room;
 use super::sort::sort;
 
 /// Keys that a part should have.
 const PART_KEYS: usize = 24 << 10;
 
-/// The most parts: each has a buffer of [`BUFFER_KEYS`] in every worker's second-level cache.
+/// The most parts: each has a buffer of [`BUFFER_KEYS`] in every worker's second-level cache. (An eighth of them, with buffers of one
+/// cache line in the first-level cache, dealt no faster and left more to sort.)
 const MAX_PARTS: usize = 2048;
 
 /// Keys collected for a part before they are moved out together: two cache lines of 64-bit keys.
 const BUFFER_KEYS: usize = 16;
 
 /// Keys of a block: parts grow by blocks, so that no key moves twice.
-const BLOCK_KEYS: usize = 512;
+const BLOCK_KEYS: usize = 256;
+
+/// Blocks that are asked of the system at once: 32 MiB of 64-bit keys.
+const CHUNK_BLOCKS: usize = 16 << 10;
 
 /// Bits of the table from leading key bits to parts.
 const BUCKET_BITS: u32 = 14;
@@ -38,13 +43,17 @@ const SAMPLE_ROWS: usize = 128 << 10;
 
 /// A consumer of sorted parts.
 pub(crate) trait Parts: Sync {
+    /// Whether keys are wanted in order of their leading fields only: half of the sorting, for a consumer that takes the keys
+    /// which share them in any order.
+    const LEADING_ONLY: bool = false;
+
     /// What one worker makes.
     type Partial: Send;
 
     /// A worker's start.
     fn start(&self) -> Self::Partial;
 
-    /// Takes in the keys of part number `part`, sorted. Higher parts have higher keys.
+    /// Takes in the keys of part number `part`, sorted. Higher parts have higher leading fields.
     fn part<K: Key>(&self, partial: &mut Self::Partial, part: usize, keys: &[K]);
 }
 
@@ -60,25 +69,16 @@ pub(crate) fn group<P: Parts>(input: &Input<'_>, layout: &Layout<'_>, leading: u
 
 fn group_by<K: Key, P: Parts>(input: &Input<'_>, layout: &Layout<'_>, leading: usize, consumer: &P) -> Vec<P::Partial> {
     let bounds = Bounds::sampled::<K>(input, layout, leading);
+    let low = if P::LEADING_ONLY { layout.bits_below(leading) } else { 0 };
     let dealt = scan_apart(input, &Deal { layout, bounds: &bounds, _key: std::marker::PhantomData::<K> });
-    let mut parts: Vec<Vec<Vec<K>>> = (0..bounds.parts).map(|_| Vec::new()).collect();
-    for worker in dealt {
-        for (part, blocks) in parts.iter_mut().zip(worker.finish()) {
-            part.extend(blocks);
-        }
-    }
-    let parts: Vec<Mutex<Vec<Vec<K>>>> = parts.into_iter().map(Mutex::new).collect();
-    deal(parts.len(), |tasks| {
+    deal(bounds.parts(), |tasks| {
         let mut partial = consumer.start();
         let (mut keys, mut scratch) = (Vec::new(), Vec::new());
         for part in tasks {
-            let blocks = parts[part].lock().map(|mut blocks| std::mem::take(&mut *blocks)).unwrap_or_default();
-            keys.clear();
-            blocks.iter().for_each(|block| keys.extend_from_slice(block));
-            drop(blocks);
-            if !keys.is_empty() {
-                sort(&mut keys, &mut scratch);
-                consumer.part(&mut partial, part, &keys);
+            let slices: Vec<&[K]> = dealt.iter().flat_map(|(worker, _)| worker.of_part(part)).collect();
+            if !slices.is_empty() {
+                let sorted = sort(&slices, (&mut keys, &mut scratch), low, bounds.high_bit(part));
+                consumer.part(&mut partial, part, sorted);
             }
         }
         partial
@@ -94,7 +94,8 @@ struct Bounds {
     bits: u32,
     /// One a bucket, ascending.
     part_of_bucket: Vec<u16>,
-    parts: usize,
+    /// One a part: its first bucket and its last.
+    buckets: Vec<(usize, usize)>,
 }
 
 impl Bounds {
@@ -109,7 +110,7 @@ impl Bounds {
             seen += chunk.rows();
             sampled += chunk.len();
             for key in layout.keys(chunk, &mut scratch) {
-                rows_of_bucket[bucket(*key, shift, bits)] += 1;
+                rows_of_bucket[key.digit(shift, (1 << bits) - 1)] += 1;
             }
         });
         // The share of rows that the filter covers, seen in the sample, scales the number of parts.
@@ -126,14 +127,23 @@ impl Bounds {
             part
         });
         let part_of_bucket: Vec<u16> = part_of_bucket.collect();
-        Self { shift, bits, parts: usize::from(part) + 1, part_of_bucket }
+        let mut buckets = vec![(usize::MAX, 0); usize::from(part) + 1];
+        for (bucket, part) in part_of_bucket.iter().enumerate() {
+            let (first, last) = &mut buckets[usize::from(*part)];
+            (*first, *last) = (bucket.min(*first), bucket);
+        }
+        Self { shift, bits, part_of_bucket, buckets }
     }
-}
 
-#[inline]
-#[expect(clippy::cast_possible_truncation, reason = "at most BUCKET_BITS bits")]
-fn bucket<K: Key>(key: K, shift: u32, bits: u32) -> usize {
-    key.bits(shift, bits) as usize
+    fn parts(&self) -> usize {
+        self.buckets.len()
+    }
+
+    /// Above this bit, all keys of a part are the same.
+    fn high_bit(&self, part: usize) -> u32 {
+        let (first, last) = self.buckets[part];
+        self.shift + (usize::BITS - (first ^ last).leading_zeros())
+    }
 }
 
 /// Deals keys to parts.
@@ -145,65 +155,88 @@ struct Deal<'a, K> {
 
 /// One worker's keys by part.
 struct Dealt<K> {
-    scratch: KeyScratch<K>,
     /// [`BUFFER_KEYS`] a part.
     buffers: Vec<[K; BUFFER_KEYS]>,
     /// Keys in each part's buffer.
     filled: Vec<u8>,
-    /// Full blocks and the one being filled, by part.
-    blocks: Vec<Vec<Vec<K>>>,
+    /// Room for keys, [`CHUNK_KEYS`] at a time.
+    chunks: Vec<Room<K>>,
+    /// Blocks given to parts, counted through all chunks.
+    blocks: u32,
+    parts: Vec<Part>,
+}
+
+/// The blocks of a part.
+#[derive(Debug, Clone, Default)]
+struct Part {
+    blocks: Vec<u32>,
+    /// Keys in all of them.
+    keys: usize,
 }
 
 impl<K: Key> Dealt<K> {
-    fn finish(mut self) -> Vec<Vec<Vec<K>>> {
-        for (part, filled) in self.filled.iter().enumerate() {
-            push_all(&mut self.blocks[part], &self.buffers[part][..usize::from(*filled)]);
+    fn new(parts: usize) -> Self {
+        Self {
+            buffers: vec![[K::default(); BUFFER_KEYS]; parts],
+            filled: vec![0; parts],
+            chunks: Vec::new(),
+            blocks: 0,
+            parts: vec![Part::default(); parts],
         }
-        self.blocks
     }
-}
 
-fn push_all<K: Key>(blocks: &mut Vec<Vec<K>>, keys: &[K]) {
-    match blocks.last_mut() {
-        Some(block) if block.len() + keys.len() <= BLOCK_KEYS => block.extend_from_slice(keys),
-        _ => {
-            let mut block = Vec::with_capacity(BLOCK_KEYS);
-            block.extend_from_slice(keys);
-            blocks.push(block);
+    /// Moves a part's full buffer out.
+    fn flush(&mut self, part: usize) {
+        let Part { blocks, keys } = &mut self.parts[part];
+        let at = *keys % BLOCK_KEYS;
+        if at == 0 {
+            if (self.blocks as usize).is_multiple_of(CHUNK_BLOCKS) {
+                self.chunks.push(Room::new(CHUNK_BLOCKS * BLOCK_KEYS));
+            }
+            blocks.push(self.blocks);
+            self.blocks += 1;
         }
+        let Some(block) = blocks.last().map(|block| *block as usize) else { return };
+        let start = block % CHUNK_BLOCKS * BLOCK_KEYS + at;
+        self.chunks[block / CHUNK_BLOCKS][start..start + BUFFER_KEYS].copy_from_slice(&self.buffers[part]);
+        *keys += BUFFER_KEYS;
+    }
+
+    /// All keys of a part.
+    fn of_part(&self, part: usize) -> impl Iterator<Item = &[K]> {
+        let Part { blocks, keys } = &self.parts[part];
+        let full = blocks.iter().enumerate().map(move |(place, block)| {
+            let (block, keys) = (*block as usize, BLOCK_KEYS.min(keys - place * BLOCK_KEYS));
+            let start = block % CHUNK_BLOCKS * BLOCK_KEYS;
+            &self.chunks[block / CHUNK_BLOCKS][start..start + keys]
+        });
+        let rest = &self.buffers[part][..usize::from(self.filled[part])];
+        full.chain([rest]).filter(|slice| !slice.is_empty())
     }
 }
 
 impl<K: Key> Scan for Deal<'_, K> {
-    type Partial = Dealt<K>;
+    type Partial = (Dealt<K>, KeyScratch<K>);
 
-    fn start(&self) -> Dealt<K> {
-        Dealt {
-            scratch: self.layout.scratch(),
-            buffers: vec![[K::default(); BUFFER_KEYS]; self.bounds.parts],
-            filled: vec![0; self.bounds.parts],
-            blocks: vec![Vec::new(); self.bounds.parts],
-        }
+    fn start(&self) -> Self::Partial {
+        (Dealt::new(self.bounds.parts()), self.layout.scratch())
     }
 
-    fn scan(&self, dealt: &mut Dealt<K>, chunk: &Chunk<'_>) {
-        let (shift, bits) = (self.bounds.shift, self.bounds.bits);
-        for key in self.layout.keys(chunk, &mut dealt.scratch) {
-            let part = usize::from(self.bounds.part_of_bucket[bucket(*key, shift, bits)]);
-            let buffer = &mut dealt.buffers[part];
+    fn scan(&self, (dealt, scratch): &mut Self::Partial, chunk: &Chunk<'_>) {
+        let (shift, mask) = (self.bounds.shift, (1 << self.bounds.bits) - 1);
+        for key in self.layout.keys(chunk, scratch) {
+            let part = usize::from(self.bounds.part_of_bucket[key.digit(shift, mask)]);
             let filled = &mut dealt.filled[part];
-            buffer[usize::from(*filled) % BUFFER_KEYS] = *key;
+            dealt.buffers[part][usize::from(*filled) % BUFFER_KEYS] = *key;
             *filled += 1;
             if usize::from(*filled) == BUFFER_KEYS {
                 *filled = 0;
-                push_all(&mut dealt.blocks[part], buffer);
+                dealt.flush(part);
             }
         }
     }
 
-    fn merge(&self, into: &mut Dealt<K>, other: Dealt<K>) {
-        for (blocks, others) in into.blocks.iter_mut().zip(other.finish()) {
-            blocks.extend(others);
-        }
+    fn merge(&self, _into: &mut Self::Partial, _other: Self::Partial) {
+        // What each worker dealt stays apart: parts are put together when they are sorted.
     }
 }

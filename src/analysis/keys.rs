@@ -5,13 +5,15 @@
 
 use std::fmt::Debug;
 
+use bytemuck::Pod;
+
 use super::decode::{Scratch, scratch};
 use super::driver::Chunk;
 use super::events::Events;
 use super::field::Field;
 
 /// An unsigned integer that holds a packed key.
-pub(crate) trait Key: Copy + Ord + Debug + Default + Send + Sync + 'static {
+pub(crate) trait Key: Pod + Ord + Debug + Default + Send + Sync {
     /// Bits it has.
     const BITS: u32;
 
@@ -21,6 +23,10 @@ pub(crate) trait Key: Copy + Ord + Debug + Default + Send + Sync + 'static {
     fn wide(self) -> u128;
     /// Bits `shift..shift + bits`, with `bits` at most 64.
     fn bits(self, shift: u32, bits: u32) -> u64;
+    /// Bits `shift..shift + bits` of any number of bits.
+    fn range(self, shift: u32, bits: u32) -> Self;
+    /// Bits `shift..` under a mask, for a shift below [`Key::BITS`].
+    fn digit(self, shift: u32, mask: usize) -> usize;
     /// The key moved up by `bits`, less than [`Key::BITS`], with an ordinal put below.
     fn append(self, bits: u32, ordinal: u64) -> Self;
     /// The bits in which two keys differ.
@@ -48,8 +54,18 @@ macro_rules! key {
 
             #[inline]
             fn bits(self, shift: u32, bits: u32) -> u64 {
-                let low = self.checked_shr(shift).unwrap_or_default() as u64;
-                if bits >= u64::BITS { low } else { low & ((1 << bits) - 1) }
+                self.range(shift, bits.min(u64::BITS)) as u64
+            }
+
+            #[inline]
+            fn digit(self, shift: u32, mask: usize) -> usize {
+                self.wrapping_shr(shift) as usize & mask
+            }
+
+            #[inline]
+            fn range(self, shift: u32, bits: u32) -> Self {
+                let low = self.checked_shr(shift).unwrap_or_default();
+                if bits >= Self::BITS { low } else { low & ((1 << bits) - 1) }
             }
 
             #[inline]
@@ -114,6 +130,11 @@ impl<'a> Layout<'a> {
         &self.fields[index]
     }
 
+    /// How many fields there are.
+    pub(crate) fn fields(&self) -> usize {
+        self.fields.len()
+    }
+
     /// Bits of all fields.
     pub(crate) fn bits(&self) -> u32 {
         self.fields.iter().map(Field::bits).sum()
@@ -140,15 +161,11 @@ impl<'a> Layout<'a> {
         let keys = &mut scratch.keys[..chunk.len()];
         keys.fill(K::default());
         for field in &self.fields {
-            let (bits, ordinals) = (field.bits(), chunk.ordinals(field, &mut scratch.ordinals));
+            let bits = field.bits();
             if bits == K::BITS {
-                for (key, ordinal) in keys.iter_mut().zip(ordinals) {
-                    *key = K::from_ordinal(*ordinal);
-                }
+                chunk.put_ordinals(field, &mut scratch.ordinals, keys, |key, ordinal| *key = K::from_ordinal(ordinal));
             } else {
-                for (key, ordinal) in keys.iter_mut().zip(ordinals) {
-                    *key = key.append(bits, *ordinal);
-                }
+                chunk.put_ordinals(field, &mut scratch.ordinals, keys, |key, ordinal| *key = key.append(bits, ordinal));
             }
         }
         keys

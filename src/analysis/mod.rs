@@ -6,7 +6,7 @@
 //! - `filter` says which events are covered, `selection` finds their rows;
 //! - `driver` deals rows to threads and merges what they made: the only place that knows threads;
 //! - `field` and `keys` turn columns into small numbers, `group` and `sort` bring equal ones together,
-//!   `quantiles` selects without sorting;
+//!   `tally` counts within one group, `quantiles` selects without sorting; `numbering` numbers sessions over all segments;
 //! - `decode` widens a chunk of a column; everything above works on plain slices of one type.
 //!
 //! Kernels know no files, no segments' layout and no threads. They see [`Events`], borrowed from a snapshot.
@@ -24,12 +24,16 @@ mod kernels;
 mod keys;
 mod kinds;
 mod number;
+mod numbering;
 mod parameter;
 mod quantiles;
+mod reach;
 mod registry;
 mod result;
+mod room;
 mod selection;
 mod sort;
+mod tally;
 mod top;
 mod totals;
 

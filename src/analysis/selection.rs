@@ -99,6 +99,12 @@ impl Selection {
         matches!(self.segments[segment], SegmentSelection::None)
     }
 
+    /// Whether every row is covered.
+    #[must_use]
+    pub fn covers_all(&self) -> bool {
+        self.segments.iter().all(|segment| matches!(segment, SegmentSelection::All))
+    }
+
     /// Appends the covered rows among `rows` of a segment to `into`, ascending.
     pub fn rows(&self, events: &Events<'_>, segment: usize, rows: Range<usize>, into: &mut Vec<usize>) {
         let mut scratch = SelectionScratch::new();

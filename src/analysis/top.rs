@@ -2,11 +2,12 @@
 
 use std::cmp::Reverse;
 
-use super::decode::index;
+use super::decode::{Scratch, index, scratch};
 use super::driver::{Chunk, Input, Scan, scan};
+use super::field::Field;
 use super::group::{Parts, group};
 use super::keys::{Key, KeyScratch, Layout};
-use super::sort::runs;
+use super::tally::Tally;
 
 /// Bits of keys that are counted in an array of one counter each: 8 MiB a worker, of which only what occurs is touched.
 const MAX_ARRAY_BITS: u32 = 20;
@@ -14,16 +15,18 @@ const MAX_ARRAY_BITS: u32 = 20;
 /// The `limit` keys that most of the selected rows have, each with its number of rows: most first, among equals the smaller
 /// key first.
 ///
-/// Small key spaces are counted in an array, in one scan; others are sorted by [`group`].
+/// Small key spaces are counted in an array, in one scan; others are brought together by [`group`].
 pub(crate) fn most_frequent(input: &Input<'_>, layout: &Layout<'_>, limit: usize) -> Vec<(u128, u64)> {
     let mut top = Top::new(limit);
     if layout.bits() <= MAX_ARRAY_BITS {
-        let counts = scan(input, &Tally { layout });
+        let counting = Count { layout };
+        let mut counts = scan(input, &counting);
+        counting.translate(&mut counts);
         for (key, count) in (0..).zip(counts.counts).filter(|(_, count)| *count > 0) {
             top.offer(key, count);
         }
     } else {
-        for partial in group(input, layout, 1, &Frequent { limit }) {
+        for (partial, _) in group(input, layout, 1, &Frequent { layout, limit }) {
             partial.best.into_iter().for_each(|(Reverse(count), key)| top.offer(key, count));
         }
     }
@@ -64,30 +67,81 @@ impl Top {
     }
 }
 
+/// The most combinations of packed numbers that are counted as they lie in a segment: a megabyte of counters, of which
+/// those in use stay in the nearest caches.
+const MOST_PLACES: usize = 1 << 18;
+
 /// Counts keys in an array.
-struct Tally<'a> {
+///
+/// Where a segment lists its numbers, its rows are counted by those and not translated one by one; the counts are,
+/// once the segment is through.
+struct Count<'a> {
     layout: &'a Layout<'a>,
 }
 
 struct Counts {
     scratch: KeyScratch<u64>,
+    places: Scratch<u32>,
+    /// The segment whose rows are counted by place, and their counts.
+    segment: usize,
+    by_place: Vec<u32>,
+    /// By key.
     counts: Vec<u64>,
 }
 
-impl Scan for Tally<'_> {
+impl Count<'_> {
+    fn fields(&self) -> Vec<&Field<'_>> {
+        (0..self.layout.fields()).map(|field| self.layout.field(field)).collect()
+    }
+
+    /// Moves the counts by place to those by key.
+    fn translate(&self, counts: &mut Counts) {
+        for (place, count) in counts.by_place.iter_mut().enumerate().filter(|(_, count)| **count > 0) {
+            let (mut rest, mut key, mut shift) = (place, 0, 0);
+            for field in self.fields().iter().rev() {
+                let Some(listed) = field.listed(counts.segment) else { continue };
+                key |= u64::from(listed[rest % listed.len()]) << shift;
+                rest /= listed.len();
+                shift += field.bits();
+            }
+            counts.counts[index(key)] += u64::from(std::mem::take(count));
+        }
+        counts.by_place.clear();
+    }
+}
+
+impl Scan for Count<'_> {
     type Partial = Counts;
 
     fn start(&self) -> Counts {
-        Counts { scratch: self.layout.scratch(), counts: vec![0; 1 << self.layout.bits()] }
-    }
-
-    fn scan(&self, partial: &mut Counts, chunk: &Chunk<'_>) {
-        for key in self.layout.keys(chunk, &mut partial.scratch) {
-            partial.counts[index(*key)] += 1;
+        Counts {
+            scratch: self.layout.scratch(),
+            places: scratch(),
+            segment: 0,
+            by_place: Vec::new(),
+            counts: vec![0; 1 << self.layout.bits()],
         }
     }
 
-    fn merge(&self, into: &mut Counts, other: Counts) {
+    fn scan(&self, partial: &mut Counts, chunk: &Chunk<'_>) {
+        if chunk.segment() != partial.segment {
+            self.translate(partial);
+            partial.segment = chunk.segment();
+        }
+        if let Some((places, combinations)) = chunk.places(&self.fields(), MOST_PLACES, &mut partial.places) {
+            partial.by_place.resize(combinations, 0);
+            for place in places {
+                partial.by_place[*place as usize] += 1;
+            }
+        } else {
+            for key in self.layout.keys(chunk, &mut partial.scratch) {
+                partial.counts[index(*key)] += 1;
+            }
+        }
+    }
+
+    fn merge(&self, into: &mut Counts, mut other: Counts) {
+        self.translate(&mut other);
         for (count, other) in into.counts.iter_mut().zip(other.counts) {
             *count += other;
         }
@@ -95,20 +149,30 @@ impl Scan for Tally<'_> {
 }
 
 /// Keeps the best of each part.
-struct Frequent {
+struct Frequent<'a> {
+    layout: &'a Layout<'a>,
     limit: usize,
 }
 
-impl Parts for Frequent {
-    type Partial = Top;
+impl Parts for Frequent<'_> {
+    const LEADING_ONLY: bool = true;
+    type Partial = (Top, Tally);
 
-    fn start(&self) -> Top {
-        Top::new(self.limit)
+    fn start(&self) -> Self::Partial {
+        (Top::new(self.limit), Tally::default())
     }
 
-    fn part<K: Key>(&self, top: &mut Top, _part: usize, keys: &[K]) {
-        for (key, count) in runs(keys) {
-            top.offer(key.wide(), count);
+    fn part<K: Key>(&self, (top, tally): &mut Self::Partial, _part: usize, keys: &[K]) {
+        let below = self.layout.bits_below(1);
+        for rows in keys.chunk_by(|left, right| left.differing(*right).significant_bits() <= below) {
+            // A group with fewer rows than that can't have more of any key.
+            if (rows.len() as u64) < top.least {
+                continue;
+            }
+            let leading = (rows[0].wide() >> below) << below;
+            for (rest, count) in tally.count(rows.iter().map(|key| key.bits(0, below))) {
+                top.offer(leading | u128::from(*rest), *count);
+            }
         }
     }
 }

@@ -31,7 +31,9 @@ pub(crate) struct Totals {
 ///
 /// One scan; memory is 48 bytes a group and worker.
 pub(crate) fn totals(input: &Input<'_>, groups: &Field<'_>, prices: &Field<'_>) -> Vec<Option<Totals>> {
-    let steps = scan(input, &Sum { groups, prices });
+    let sum = Sum { groups, prices };
+    let mut steps = scan(input, &sum);
+    sum.translate(&mut steps);
     let (base, step) = prices.base_and_step();
     let total = |steps: &Steps| Totals {
         count: steps.count,
@@ -47,6 +49,13 @@ pub(crate) fn money(base: i64, step: u64, count: u64, sum: u128) -> i128 {
     i128::from(base) * i128::from(count) + sum.cast_signed() * i128::from(step)
 }
 
+/// The most bits of a price's ordinal for which the prices of a whole segment add up within 64 bits.
+const NARROW_BITS: u32 = 31;
+
+/// The most groups that are added up as they are numbered in a segment.
+const MOST_PLACES: usize = 1 << 16;
+
+/// Adds up by group; where a segment lists its groups' numbers, by those, translated once the segment is through.
 struct Sum<'a> {
     groups: &'a Field<'a>,
     prices: &'a Field<'a>,
@@ -54,8 +63,46 @@ struct Sum<'a> {
 
 struct Sums {
     groups: Scratch<u64>,
+    places: Scratch<u32>,
     prices: Scratch<u64>,
+    /// The segment whose rows are added up by place.
+    segment: usize,
+    by_place: Vec<Narrow>,
     steps: Vec<Steps>,
+}
+
+/// [`Steps`] of a part of one segment.
+#[derive(Debug, Clone, Copy)]
+struct Narrow {
+    count: u64,
+    sum: u64,
+    smallest: u64,
+    largest: u64,
+}
+
+impl Narrow {
+    const NONE: Self = Self { count: 0, sum: 0, smallest: u64::MAX, largest: 0 };
+}
+
+impl Steps {
+    fn merge(&mut self, other: &Self) {
+        self.count += other.count;
+        self.sum += other.sum;
+        self.smallest = self.smallest.min(other.smallest);
+        self.largest = self.largest.max(other.largest);
+    }
+}
+
+impl Sum<'_> {
+    fn translate(&self, sums: &mut Sums) {
+        if let Some(listed) = self.groups.listed(sums.segment) {
+            for (narrow, group) in sums.by_place.iter().zip(listed).filter(|(narrow, _)| narrow.count > 0) {
+                let Narrow { count, sum, smallest, largest } = *narrow;
+                sums.steps[*group as usize].merge(&Steps { count, sum: sum.into(), smallest, largest });
+            }
+        }
+        sums.by_place.clear();
+    }
 }
 
 impl Scan for Sum<'_> {
@@ -63,12 +110,35 @@ impl Scan for Sum<'_> {
 
     fn start(&self) -> Sums {
         let none = Steps { count: 0, sum: 0, smallest: u64::MAX, largest: 0 };
-        Sums { groups: scratch(), prices: scratch(), steps: vec![none; self.groups.count()] }
+        Sums {
+            groups: scratch(),
+            places: scratch(),
+            prices: scratch(),
+            segment: 0,
+            by_place: Vec::new(),
+            steps: vec![none; self.groups.count()],
+        }
     }
 
     fn scan(&self, partial: &mut Sums, chunk: &Chunk<'_>) {
-        let groups = chunk.ordinals(self.groups, &mut partial.groups);
+        if chunk.segment() != partial.segment {
+            self.translate(partial);
+            partial.segment = chunk.segment();
+        }
         let prices = chunk.ordinals(self.prices, &mut partial.prices);
+        let places = chunk.places(&[self.groups], MOST_PLACES, &mut partial.places);
+        if let Some((places, groups)) = places.filter(|_| self.prices.bits() <= NARROW_BITS) {
+            partial.by_place.resize(groups, Narrow::NONE);
+            for (place, price) in places.iter().zip(prices) {
+                let narrow = &mut partial.by_place[*place as usize];
+                narrow.count += 1;
+                narrow.sum += *price;
+                narrow.smallest = narrow.smallest.min(*price);
+                narrow.largest = narrow.largest.max(*price);
+            }
+            return;
+        }
+        let groups = chunk.ordinals(self.groups, &mut partial.groups);
         for (group, price) in groups.iter().zip(prices) {
             let steps = &mut partial.steps[index(*group)];
             steps.count += 1;
@@ -78,12 +148,8 @@ impl Scan for Sum<'_> {
         }
     }
 
-    fn merge(&self, into: &mut Sums, other: Sums) {
-        for (into, other) in into.steps.iter_mut().zip(other.steps) {
-            into.count += other.count;
-            into.sum += other.sum;
-            into.smallest = into.smallest.min(other.smallest);
-            into.largest = into.largest.max(other.largest);
-        }
+    fn merge(&self, into: &mut Sums, mut other: Sums) {
+        self.translate(&mut other);
+        into.steps.iter_mut().zip(&other.steps).for_each(|(into, other)| into.merge(other));
     }
 }

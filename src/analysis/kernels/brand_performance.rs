@@ -1,92 +1,50 @@
 //! Each brand's reach and sales.
 //!
-//! Events and revenue add up in an array; distinct users and products are the distinct keys of (brand, user) and (brand,
-//! product).
+//! A brand is a slot whose reach is known from one grouping by user; its distinct products are found by one by product.
 
 use std::cmp::Reverse;
 
 use arrow_schema::SchemaRef;
 
-use crate::analysis::decode::{Scratch, index, scratch};
-use crate::analysis::driver::{Chunk, Scan, scan};
+use crate::analysis::decode::index;
 use crate::analysis::field::Field;
 use crate::analysis::group::{Parts, group};
 use crate::analysis::keys::{Key, Layout};
-use crate::analysis::kinds::{self, Engagement};
+use crate::analysis::reach::reach;
 use crate::analysis::result::{self, ResultType, counts, decimals, texts};
-use crate::analysis::sort::runs;
-use crate::analysis::totals::money;
+use crate::analysis::tally::Seen;
 use crate::analysis::{Analysis, AnalysisError, Input, Parameters};
-use crate::event::{BRAND, PRICE, PRODUCT_ID, USER_ID};
+use crate::event::{BRAND, PRODUCT_ID};
 use crate::table::Table;
 
 /// `brand_performance`.
 #[derive(Debug)]
 pub(in crate::analysis) struct BrandPerformance;
 
-struct Sales<'a> {
-    brands: Field<'a>,
-    kinds: Field<'a>,
-    prices: Field<'a>,
-}
-
-struct Brands {
-    brands: Vec<Engagement>,
-    ordinals: Scratch<u64>,
-    kinds: Scratch<u64>,
-    prices: Scratch<u64>,
-}
-
-impl Scan for Sales<'_> {
-    type Partial = Brands;
-
-    fn start(&self) -> Brands {
-        let brands = vec![Engagement::default(); self.brands.count()];
-        Brands { brands, ordinals: scratch(), kinds: scratch(), prices: scratch() }
-    }
-
-    fn scan(&self, partial: &mut Brands, chunk: &Chunk<'_>) {
-        let brands = chunk.ordinals(&self.brands, &mut partial.ordinals);
-        let kinds = chunk.ordinals(&self.kinds, &mut partial.kinds);
-        let prices = chunk.ordinals(&self.prices, &mut partial.prices);
-        for ((brand, kind), price) in brands.iter().zip(kinds).zip(prices) {
-            partial.brands[index(*brand)].add(*kind, *price, 1);
-        }
-    }
-
-    fn merge(&self, into: &mut Brands, other: Brands) {
-        into.brands.iter_mut().zip(&other.brands).for_each(|(into, other)| into.merge(other));
-    }
-}
-
-/// Counts distinct keys by their first field.
-struct Distinct<'a> {
+/// Distinct products by brand.
+struct Products<'a> {
     layout: &'a Layout<'a>,
 }
 
-impl Parts for Distinct<'_> {
-    type Partial = Vec<u64>;
+impl Parts for Products<'_> {
+    const LEADING_ONLY: bool = true;
+    type Partial = (Vec<u64>, Seen);
 
-    fn start(&self) -> Vec<u64> {
-        vec![0; self.layout.field(0).count()]
+    fn start(&self) -> Self::Partial {
+        let brands = self.layout.field(1).count();
+        (vec![0; brands], Seen::new(brands))
     }
 
-    fn part<K: Key>(&self, partial: &mut Vec<u64>, _part: usize, keys: &[K]) {
-        for (key, _) in runs(keys) {
-            partial[index(self.layout.ordinal(key, 0))] += 1;
+    fn part<K: Key>(&self, (products, brands): &mut Self::Partial, _part: usize, keys: &[K]) {
+        let below = self.layout.bits_below(1);
+        for product in keys.chunk_by(|left, right| left.differing(*right).significant_bits() <= below) {
+            brands.next_group();
+            for key in product {
+                let brand = index(key.bits(0, below));
+                products[brand] += u64::from(brands.is_new(brand));
+            }
         }
     }
-}
-
-fn distinct(input: &Input<'_>, column: usize) -> Vec<u64> {
-    let events = input.events();
-    let layout = Layout::new(vec![Field::ranked(events, BRAND), Field::offset(events, column)]);
-    let counting = Distinct { layout: &layout };
-    let mut all = counting.start();
-    for partial in group(input, &layout, 2, &counting) {
-        all.iter_mut().zip(partial).for_each(|(into, other)| *into += other);
-    }
-    all
 }
 
 impl Analysis for BrandPerformance {
@@ -116,29 +74,23 @@ impl Analysis for BrandPerformance {
 
     fn run(&self, input: &Input<'_>, _parameters: &Parameters) -> Result<Table, AnalysisError> {
         let events = input.events();
-        let sales = Sales {
-            brands: Field::ranked(events, BRAND),
-            kinds: kinds::field(events),
-            prices: Field::scaled(events, PRICE),
-        };
-        let brands = scan(input, &sales).brands;
-        let (visitors, products) = (distinct(input, USER_ID), distinct(input, PRODUCT_ID));
-        let (base, step) = sales.prices.base_and_step();
-        let revenue = |brand: &Engagement| money(base, step, brand.events[2], brand.revenue);
-        let mut rows: Vec<(usize, Engagement)> =
-            brands.into_iter().enumerate().filter(|(_, brand)| !brand.is_empty()).collect();
-        rows.sort_unstable_by_key(|(place, brand)| (Reverse(revenue(brand)), *place));
-        let counted = |kind: usize| Some(counts(rows.iter().map(|(_, brand)| brand.events[kind])));
+        let reached = reach(input, vec![Field::ranked(events, BRAND)]);
+        let layout = Layout::new(vec![Field::offset(events, PRODUCT_ID), Field::ranked(events, BRAND)]);
+        let products = group(input, &layout, 1, &Products { layout: &layout });
+        let products = |brand: u64| products.iter().map(|(products, _)| products[index(brand)]).sum::<u64>();
+        let mut rows = reached.with_events();
+        rows.sort_unstable_by_key(|(brand, reach)| (Reverse(reach.revenue), *brand));
+        let counted = |kind: usize| Some(counts(rows.iter().map(|(_, reach)| reach.events[kind])));
         result::table(
             self,
             vec![
-                texts(&sales.brands, rows.iter().map(|(place, _)| *place as u64)),
+                texts(reached.field(0), rows.iter().map(|(brand, _)| *brand)),
                 counted(0),
                 counted(1),
                 counted(2),
-                Some(counts(rows.iter().map(|(place, _)| visitors[*place]))),
-                Some(counts(rows.iter().map(|(place, _)| products[*place]))),
-                Some(decimals(ResultType::Money, rows.iter().map(|(_, brand)| revenue(brand)))),
+                Some(counts(rows.iter().map(|(_, reach)| reach.users))),
+                Some(counts(rows.iter().map(|(brand, _)| products(*brand)))),
+                Some(decimals(ResultType::Money, rows.iter().map(|(_, reach)| reach.revenue))),
             ],
         )
     }

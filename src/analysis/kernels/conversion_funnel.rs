@@ -1,6 +1,6 @@
 //! Sessions that viewed, carted and bought, per category.
 //!
-//! Keys are (category, session, kind): a session's kinds in a category stand side by side.
+//! Keys are (session, category, kind), brought together by session: what a session did in each category is a set of bits.
 
 use arrow_schema::SchemaRef;
 
@@ -25,26 +25,49 @@ struct Sessions<'a> {
     layout: &'a Layout<'a>,
 }
 
-impl Parts for Sessions<'_> {
-    type Partial = Vec<Stages>;
+#[derive(Debug)]
+struct Categories {
+    stages: Vec<Stages>,
+    /// The kinds that the present session has in each category, as bits.
+    kinds: Vec<u8>,
+    /// The categories that the present session has touched.
+    touched: Vec<usize>,
+}
 
-    fn start(&self) -> Self::Partial {
-        vec![[0; 5]; self.layout.field(0).count()]
+impl Parts for Sessions<'_> {
+    const LEADING_ONLY: bool = true;
+    type Partial = Categories;
+
+    fn start(&self) -> Categories {
+        let count = self.layout.field(1).count();
+        Categories { stages: vec![[0; 5]; count], kinds: vec![0; count], touched: Vec::new() }
     }
 
-    fn part<K: Key>(&self, partial: &mut Self::Partial, _part: usize, keys: &[K]) {
-        let kind_bits = self.layout.bits_below(2);
-        let missing = self.layout.field(1).maximum();
-        for session in keys.chunk_by(|left, right| left.differing(*right).significant_bits() <= kind_bits) {
-            let Some(first) = session.first().filter(|first| self.layout.ordinal(**first, 1) != missing) else {
+    fn part<K: Key>(&self, partial: &mut Categories, _part: usize, keys: &[K]) {
+        let below_session = self.layout.bits_below(1);
+        let (kind_bits, category_bits) = (self.layout.bits_below(2), self.layout.field(1).bits());
+        let missing = self.layout.field(0).maximum();
+        let Categories { stages, kinds, touched } = partial;
+        for session in keys.chunk_by(|left, right| left.differing(*right).significant_bits() <= below_session) {
+            if self.layout.ordinal(session[0], 0) == missing {
                 continue;
-            };
-            let kinds = session.iter().fold(0_u64, |kinds, key| kinds | 1 << key.bits(0, kind_bits));
-            let did = |kind: u32| kinds >> kind & 1;
-            let stages = &mut partial[index(self.layout.ordinal(*first, 0))];
-            let (carted, purchased) = (did(1), did(2));
-            for (stage, count) in stages.iter_mut().zip([1, did(0), carted, purchased, carted & !purchased]) {
-                *stage += count;
+            }
+            for key in session {
+                let category = index(key.bits(kind_bits, category_bits));
+                if kinds[category] == 0 {
+                    touched.push(category);
+                }
+                kinds[category] |= 1 << (key.bits(0, kind_bits) % 8);
+            }
+            for category in touched.drain(..) {
+                let kinds = u64::from(std::mem::take(&mut kinds[category]));
+                let did = |kind: u32| kinds >> kind & 1;
+                let (carted, purchased) = (did(1), did(2));
+                for (stage, count) in
+                    stages[category].iter_mut().zip([1, did(0), carted, purchased, carted & !purchased])
+                {
+                    *stage += count;
+                }
             }
         }
     }
@@ -77,21 +100,21 @@ impl Analysis for ConversionFunnel {
     fn run(&self, input: &Input<'_>, _parameters: &Parameters) -> Result<Table, AnalysisError> {
         let events = input.events();
         let layout = Layout::new(vec![
+            Field::identified(input, USER_SESSION),
             Field::ranked(events, CATEGORY_CODE),
-            Field::identified(events, USER_SESSION),
             kinds::field(events),
         ]);
         let sessions = Sessions { layout: &layout };
-        let mut categories = sessions.start();
-        for partial in group(input, &layout, 2, &sessions) {
-            for (into, other) in categories.iter_mut().zip(partial) {
+        let mut categories = sessions.start().stages;
+        for partial in group(input, &layout, 1, &sessions) {
+            for (into, other) in categories.iter_mut().zip(partial.stages) {
                 into.iter_mut().zip(other).for_each(|(into, other)| *into += other);
             }
         }
         let mut rows: Vec<(u64, Stages)> = (0..).zip(categories).filter(|(_, stages)| stages[0] > 0).collect();
         rows.sort_unstable_by_key(|(category, stages)| (std::cmp::Reverse(stages[0]), *category));
         let counted = |stage: usize| Some(counts(rows.iter().map(|(_, stages)| stages[stage])));
-        let categories = texts(layout.field(0), rows.iter().map(|(category, _)| *category));
+        let categories = texts(layout.field(1), rows.iter().map(|(category, _)| *category));
         result::table(self, vec![categories, counted(0), counted(1), counted(2), counted(3), counted(4)])
     }
 

@@ -129,11 +129,12 @@ impl Analysis for CustomerSegments {
 
     fn run(&self, input: &Input<'_>, _parameters: &Parameters) -> Result<Table, AnalysisError> {
         let events = input.events();
+        let purchases = input.only("purchase");
         let layout = Layout::fitted(
             events,
             vec![
                 Field::offset(events, USER_ID),
-                Field::identified(events, USER_SESSION),
+                Field::identified(&purchases, USER_SESSION),
                 Field::periods(events, EVENT_TIME, DAY, 0),
                 Field::scaled(events, PRICE),
             ],
@@ -141,7 +142,7 @@ impl Analysis for CustomerSegments {
         let (last_day, _) = scan(input, &LastDay { days: layout.field(2) });
         let buyers = Buyers { layout: &layout, last_day };
         let mut segments = buyers.start();
-        for partial in group(&input.only("purchase"), &layout, 1, &buyers) {
+        for partial in group(&purchases, &layout, 1, &buyers) {
             for (into, other) in segments.iter_mut().zip(partial) {
                 into.users += other.users;
                 into.orders += other.orders;

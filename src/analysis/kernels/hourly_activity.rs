@@ -44,9 +44,18 @@ impl Scan for Activity<'_> {
     fn scan(&self, partial: &mut Slots, chunk: &Chunk<'_>) {
         let hours = chunk.ordinals(&self.hours, &mut partial.hours);
         let kinds = chunk.ordinals(&self.kinds, &mut partial.kinds);
-        for (hour, kind) in hours.iter().zip(kinds) {
-            let slot = (self.start + hour) % WEEK_HOURS.cast_unsigned();
-            partial.events[index(slot)][index(*kind) % KINDS] += 1;
+        let slot = |hour: u64| index((self.start + hour) % WEEK_HOURS.cast_unsigned());
+        match hours.first() {
+            // Rows stand nearly in the order of time: most chunks lie within one hour.
+            Some(first) if hours.iter().all(|hour| hour == first) => {
+                let events = &mut partial.events[slot(*first)];
+                kinds.iter().for_each(|kind| events[index(*kind) % KINDS] += 1);
+            }
+            _ => {
+                for (hour, kind) in hours.iter().zip(kinds) {
+                    partial.events[slot(*hour)][index(*kind) % KINDS] += 1;
+                }
+            }
         }
     }
 

@@ -1,64 +1,34 @@
 //! How the shop does, in one row.
 //!
-//! Events and revenue add up in one scan; a session's kinds stand side by side under the key (session, kind), and what a user did
-//! under (user, bought).
+//! Events, revenue, users and buyers are what one slot of all events reaches; the kinds of a session's events are a set of bits.
 
 use arrow_schema::SchemaRef;
 
-use crate::analysis::decode::{Scratch, scratch};
-use crate::analysis::driver::{Chunk, Scan, scan};
 use crate::analysis::field::Field;
 use crate::analysis::group::{Parts, group};
 use crate::analysis::keys::{Key, Layout};
-use crate::analysis::kinds::{self, Engagement, PURCHASE};
+use crate::analysis::kinds::{self, PURCHASE};
 use crate::analysis::number::average_money;
+use crate::analysis::reach::reach;
 use crate::analysis::result::{self, ResultType, counts, decimals, optional_averages};
-use crate::analysis::totals::money;
 use crate::analysis::{Analysis, AnalysisError, Input, Parameters};
-use crate::event::{EVENT_TYPE, PRICE, USER_ID, USER_SESSION};
+use crate::event::USER_SESSION;
 use crate::table::Table;
 
 /// `key_figures`.
 #[derive(Debug)]
 pub(in crate::analysis) struct KeyFigures;
 
-/// All events by kind, and their revenue.
-struct Sales<'a> {
-    kinds: Field<'a>,
-    prices: Field<'a>,
-}
-
-impl Scan for Sales<'_> {
-    type Partial = (Engagement, Scratch<u64>, Scratch<u64>);
-
-    fn start(&self) -> Self::Partial {
-        (Engagement::default(), scratch(), scratch())
-    }
-
-    fn scan(&self, (all, kinds, prices): &mut Self::Partial, chunk: &Chunk<'_>) {
-        let kinds = chunk.ordinals(&self.kinds, kinds);
-        let prices = chunk.ordinals(&self.prices, prices);
-        for (kind, price) in kinds.iter().zip(prices) {
-            all.add(*kind, *price, 1);
-        }
-    }
-
-    fn merge(&self, into: &mut Self::Partial, other: Self::Partial) {
-        into.0.merge(&other.0);
-    }
-}
-
-/// Distinct values of the first field, each with the set of the second field's ordinals that it ever stands beside.
-struct Distinct<'a> {
+/// The sessions, by the set of kinds that each has.
+struct Sessions<'a> {
     layout: &'a Layout<'a>,
-    /// The first field's value that doesn't count.
-    but: Option<u64>,
 }
 
-/// How many distinct values have each set of bits.
+/// How many sessions have each set of kinds, by its bits.
 type Sets = [u64; 16];
 
-impl Parts for Distinct<'_> {
+impl Parts for Sessions<'_> {
+    const LEADING_ONLY: bool = true;
     type Partial = Sets;
 
     fn start(&self) -> Sets {
@@ -66,28 +36,17 @@ impl Parts for Distinct<'_> {
     }
 
     fn part<K: Key>(&self, partial: &mut Sets, _part: usize, keys: &[K]) {
-        let below = self.layout.bits_below(1);
-        for group in keys.chunk_by(|left, right| left.differing(*right).significant_bits() <= below) {
-            let counts = group.first().is_some_and(|first| Some(self.layout.ordinal(*first, 0)) != self.but);
-            if counts {
-                let set = group.iter().fold(0_usize, |set, key| set | 1 << key.bits(0, below));
+        let (below, missing) = (self.layout.bits_below(1), self.layout.field(0).maximum());
+        for session in keys.chunk_by(|left, right| left.differing(*right).significant_bits() <= below) {
+            if self.layout.ordinal(session[0], 0) != missing {
+                let set = session.iter().fold(0_usize, |set, key| set | 1 << key.bits(0, below));
                 partial[set % partial.len()] += 1;
             }
         }
     }
 }
 
-impl Distinct<'_> {
-    fn of(&self, input: &Input<'_>) -> Sets {
-        let mut all = self.start();
-        for partial in group(input, self.layout, 1, self) {
-            all.iter_mut().zip(partial).for_each(|(into, other)| *into += other);
-        }
-        all
-    }
-}
-
-/// How many distinct values have a set of bits that fits.
+/// How many sessions have a set of kinds that fits.
 fn those(sets: &Sets, fits: impl Fn(usize) -> bool) -> u64 {
     sets.iter().enumerate().filter(|(set, _)| fits(*set)).map(|(_, count)| count).sum()
 }
@@ -125,16 +84,13 @@ impl Analysis for KeyFigures {
     #[expect(clippy::cast_precision_loss, reason = "counts of sessions are below 2^53")]
     fn run(&self, input: &Input<'_>, _parameters: &Parameters) -> Result<Table, AnalysisError> {
         let events = input.events();
-        let sales = Sales { kinds: kinds::field(events), prices: Field::scaled(events, PRICE) };
-        let (sold, ..) = scan(input, &sales);
-        let (base, step) = sales.prices.base_and_step();
-        let revenue = money(base, step, sold.events[PURCHASE as usize], sold.revenue);
-
-        let bought = Field::classified(events, EVENT_TYPE, &["purchase"]);
-        let layout = Layout::new(vec![Field::offset(events, USER_ID), bought]);
-        let users = Distinct { layout: &layout, but: None }.of(input);
-        let layout = Layout::new(vec![Field::identified(events, USER_SESSION), kinds::field(events)]);
-        let sessions = Distinct { layout: &layout, but: Some(layout.field(0).maximum()) }.of(input);
+        let reached = reach(input, Vec::new()).with_events();
+        let sold = reached.first().map(|(_, reach)| *reach).unwrap_or_default();
+        let layout = Layout::new(vec![Field::identified(input, USER_SESSION), kinds::field(events)]);
+        let mut sessions = Sets::default();
+        for partial in group(input, &layout, 1, &Sessions { layout: &layout }) {
+            sessions.iter_mut().zip(partial).for_each(|(into, other)| *into += other);
+        }
 
         let did = |set: usize, kind: u64| set >> kind & 1 == 1;
         let all = those(&sessions, |_| true);
@@ -144,8 +100,8 @@ impl Analysis for KeyFigures {
         let share = |part: u64, whole: u64| (whole > 0).then(|| part as f64 / whole as f64);
         let numbers = [
             sold.events.iter().sum(),
-            those(&users, |_| true),
-            those(&users, |set| did(set, 0)),
+            sold.users,
+            sold.buyers,
             all,
             those(&sessions, |set| did(set, 0)),
             carted,
@@ -153,9 +109,9 @@ impl Analysis for KeyFigures {
             orders,
         ];
         let averages =
-            [(orders > 0).then(|| average_money(revenue, orders)), share(orders, all), share(abandoned, carted)];
+            [(orders > 0).then(|| average_money(sold.revenue, orders)), share(orders, all), share(abandoned, carted)];
         let columns = numbers.map(|number| Some(counts([number]))).into_iter();
-        let columns = columns.chain([Some(decimals(ResultType::Money, [revenue]))]);
+        let columns = columns.chain([Some(decimals(ResultType::Money, [sold.revenue]))]);
         result::table(self, columns.chain(averages.map(|average| Some(optional_averages([average])))).collect())
     }
 

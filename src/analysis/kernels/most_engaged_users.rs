@@ -15,7 +15,7 @@ use crate::analysis::field::Field;
 use crate::analysis::group::{Parts, group};
 use crate::analysis::keys::{Key, Layout};
 use crate::analysis::result::{self, ResultType, counts, integers, texts};
-use crate::analysis::sort::runs;
+use crate::analysis::tally::Tally;
 use crate::analysis::{Analysis, AnalysisError, Input, Parameters};
 use crate::event::{BRAND, CATEGORY_CODE, USER_ID};
 use crate::table::Table;
@@ -85,23 +85,33 @@ impl Candidates<'_> {
     }
 }
 
-impl Parts for Candidates<'_> {
-    type Partial = Vec<Candidate>;
+#[derive(Debug, Default)]
+struct Found {
+    candidates: Vec<Candidate>,
+    tally: Tally,
+}
 
-    fn start(&self) -> Self::Partial {
-        Vec::new()
+impl Parts for Candidates<'_> {
+    const LEADING_ONLY: bool = true;
+    type Partial = Found;
+
+    fn start(&self) -> Found {
+        Found::default()
     }
 
     fn part<K: Key>(&self, partial: &mut Self::Partial, _part: usize, keys: &[K]) {
-        let combination_bits = self.layout.bits_below(1);
-        for (key, count) in runs(keys) {
-            if count >= self.largest.raise(key.bits(0, combination_bits), count) {
-                partial.push(Candidate {
-                    count,
-                    category: self.layout.ordinal(key, 1),
-                    brand: self.layout.ordinal(key, 2),
-                    user: self.layout.ordinal(key, 0),
-                });
+        let below_user = self.layout.bits_below(1);
+        for rows in keys.chunk_by(|left, right| left.differing(*right).significant_bits() <= below_user) {
+            for (combination, count) in partial.tally.count(rows.iter().map(|key| key.bits(0, below_user))) {
+                if *count >= self.largest.raise(*combination, *count) {
+                    let key = K::from_ordinal(*combination);
+                    partial.candidates.push(Candidate {
+                        count: *count,
+                        category: self.layout.ordinal(key, 1),
+                        brand: self.layout.ordinal(key, 2),
+                        user: self.layout.ordinal(rows[0], 0),
+                    });
+                }
             }
         }
     }
@@ -137,7 +147,8 @@ impl Analysis for MostEngagedUsers {
             Field::ranked(events, BRAND),
         ]);
         let candidates = Candidates { layout: &layout, largest: Largest::new(layout.bits_below(1)) };
-        let mut engaged: Vec<Candidate> = group(input, &layout, 1, &candidates).into_iter().flatten().collect();
+        let mut engaged: Vec<Candidate> =
+            group(input, &layout, 1, &candidates).into_iter().flat_map(|found| found.candidates).collect();
         engaged.retain(|candidate| {
             let combination = candidates.combination(candidate.category, candidate.brand);
             candidates.largest.raise(combination, candidate.count) == candidate.count

@@ -125,7 +125,7 @@ impl Analysis for PriceElasticity {
         let bounds = parameters.price_bounds(&BANDS);
         let units: Vec<i64> = bounds.iter().map(|bound| bound * 10_i64.pow(PRICE_SCALE.into())).collect();
         let layout = Layout::new(vec![
-            Field::identified(events, USER_SESSION),
+            Field::identified(input, USER_SESSION),
             Field::ranked(events, CATEGORY_CODE),
             Field::banded(events, PRICE, &units),
             // A purchase is 0, whatever else is 1.

@@ -1,7 +1,7 @@
 //! Each product's reach and sales.
 //!
-//! Keys are (product, time, price, kind): a product's last key is its latest event, of several the dearest. Its visitors
-//! are the distinct (product, user) keys.
+//! Keys are (product, user, time, price, kind), brought together by product: one walk over a product's events adds up, keeps the
+//! latest, of several the dearest, and counts the users in a table of their own.
 
 use std::cmp::Reverse;
 
@@ -14,6 +14,7 @@ use crate::analysis::group::{Parts, group};
 use crate::analysis::keys::{Key, Layout};
 use crate::analysis::kinds::{self, KINDS, PURCHASE};
 use crate::analysis::result::{self, ResultType, counts, decimals, integers};
+use crate::analysis::tally::Tally;
 use crate::analysis::{Analysis, AnalysisError, Input, Parameters};
 use crate::event::{EVENT_TIME, PRICE, PRODUCT_ID, USER_ID};
 use crate::table::Table;
@@ -22,11 +23,12 @@ use crate::table::Table;
 #[derive(Debug)]
 pub(in crate::analysis) struct ProductPerformance;
 
-/// One product, in ordinals.
+/// One product.
 #[derive(Debug, Clone, Copy)]
 struct Product {
-    product: u64,
+    product_id: i64,
     events: [u64; KINDS],
+    visitors: u64,
     /// In units of `10^-4`, as the price.
     revenue: i128,
     last_price: i64,
@@ -37,48 +39,40 @@ struct Products<'a> {
 }
 
 impl Parts for Products<'_> {
-    type Partial = Vec<Product>;
+    const LEADING_ONLY: bool = true;
+    type Partial = (Vec<Product>, Tally);
 
     fn start(&self) -> Self::Partial {
-        Vec::new()
+        Default::default()
     }
 
-    fn part<K: Key>(&self, partial: &mut Self::Partial, _part: usize, keys: &[K]) {
-        let (below, kind_bits) = (self.layout.bits_below(1), self.layout.bits_below(3));
-        for events in keys.chunk_by(|left, right| left.differing(*right).significant_bits() <= below) {
-            let Some(last) = events.last() else { continue };
-            let price = |key: &K| self.layout.field(2).value(self.layout.ordinal(*key, 2));
+    fn part<K: Key>(&self, (products, tally): &mut Self::Partial, _part: usize, keys: &[K]) {
+        let below = |fields: usize| self.layout.bits_below(fields);
+        let [user, time, price, kind] = [below(2), below(3), below(4), 0];
+        let [user_bits, latest_bits, price_bits] = [below(1) - user, user - price, time - price];
+        let prices = self.layout.field(3);
+        for events in keys.chunk_by(|left, right| left.differing(*right).significant_bits() <= below(1)) {
             let (mut counted, mut revenue) = ([0; KINDS], 0);
+            let mut latest = K::default();
             for key in events {
-                let kind = key.bits(0, kind_bits);
-                counted[index(kind) % KINDS] += 1;
-                if kind == PURCHASE {
-                    revenue += i128::from(price(key));
+                // Time and price together: of several events at the last moment, the dearest.
+                if key.range(price, latest_bits) >= latest.range(price, latest_bits) {
+                    latest = *key;
+                }
+                let of_kind = key.bits(kind, price);
+                counted[index(of_kind) % KINDS] += 1;
+                if of_kind == PURCHASE {
+                    revenue += i128::from(prices.value(key.bits(price, price_bits)));
                 }
             }
-            let product = self.layout.ordinal(*last, 0);
-            partial.push(Product { product, events: counted, revenue, last_price: price(last) });
-        }
-    }
-}
-
-/// Distinct users by product.
-struct Visitors<'a> {
-    layout: &'a Layout<'a>,
-}
-
-impl Parts for Visitors<'_> {
-    type Partial = Vec<(u64, u64)>;
-
-    fn start(&self) -> Self::Partial {
-        Vec::new()
-    }
-
-    fn part<K: Key>(&self, partial: &mut Self::Partial, _part: usize, keys: &[K]) {
-        let below = self.layout.bits_below(1);
-        for events in keys.chunk_by(|left, right| left.differing(*right).significant_bits() <= below) {
-            let Some(first) = events.first() else { continue };
-            partial.push((self.layout.ordinal(*first, 0), events.chunk_by(PartialEq::eq).count() as u64));
+            let visitors = tally.count(events.iter().map(|key| key.bits(user, user_bits))).len() as u64;
+            products.push(Product {
+                product_id: self.layout.field(0).value(self.layout.ordinal(events[0], 0)),
+                events: counted,
+                visitors,
+                revenue,
+                last_price: prices.value(latest.bits(price, price_bits)),
+            });
         }
     }
 }
@@ -110,35 +104,32 @@ impl Analysis for ProductPerformance {
 
     fn run(&self, input: &Input<'_>, _parameters: &Parameters) -> Result<Table, AnalysisError> {
         let events = input.events();
-        let product = || Field::offset(events, PRODUCT_ID);
         let layout = Layout::fitted(
             events,
-            vec![product(), Field::scaled(events, EVENT_TIME), Field::scaled(events, PRICE), kinds::field(events)],
+            vec![
+                Field::offset(events, PRODUCT_ID),
+                Field::offset(events, USER_ID),
+                Field::scaled(events, EVENT_TIME),
+                Field::scaled(events, PRICE),
+                kinds::field(events),
+            ],
         );
-        let mut products: Vec<Product> =
-            group(input, &layout, 1, &Products { layout: &layout }).into_iter().flatten().collect();
-        let pairs = Layout::new(vec![product(), Field::offset(events, USER_ID)]);
-        let mut visitors: Vec<(u64, u64)> =
-            group(input, &pairs, 1, &Visitors { layout: &pairs }).into_iter().flatten().collect();
-        // Both hold every product once: in the same order they stand side by side.
-        products.par_sort_unstable_by_key(|product| product.product);
-        visitors.par_sort_unstable();
-        let mut rows: Vec<(Product, u64)> =
-            products.into_iter().zip(visitors).map(|(product, (_, visitors))| (product, visitors)).collect();
-        rows.par_sort_unstable_by_key(|(product, _)| {
-            (Reverse(product.revenue), Reverse(product.events[0]), product.product)
+        let mut rows: Vec<Product> =
+            group(input, &layout, 1, &Products { layout: &layout }).into_iter().flat_map(|(found, _)| found).collect();
+        rows.par_sort_unstable_by_key(|product| {
+            (Reverse(product.revenue), Reverse(product.events[0]), product.product_id)
         });
-        let counted = |kind: usize| Some(counts(rows.iter().map(|(product, _)| product.events[kind])));
+        let counted = |kind: usize| Some(counts(rows.iter().map(|product| product.events[kind])));
         result::table(
             self,
             vec![
-                Some(integers(rows.iter().map(|(product, _)| layout.field(0).value(product.product)))),
+                Some(integers(rows.iter().map(|product| product.product_id))),
                 counted(0),
                 counted(1),
                 counted(2),
-                Some(counts(rows.iter().map(|(_, visitors)| *visitors))),
-                Some(decimals(ResultType::Money, rows.iter().map(|(product, _)| product.revenue))),
-                Some(decimals(ResultType::Price, rows.iter().map(|(product, _)| i128::from(product.last_price)))),
+                Some(counts(rows.iter().map(|product| product.visitors))),
+                Some(decimals(ResultType::Money, rows.iter().map(|product| product.revenue))),
+                Some(decimals(ResultType::Price, rows.iter().map(|product| i128::from(product.last_price)))),
             ],
         )
     }

@@ -1,21 +1,20 @@
 //! Sales per day.
 //!
-//! Events and revenue of a day add up in an array; distinct visitors, buyers and purchasing sessions are distinct keys,
-//! brought together by sorting.
+//! A day is a slot whose reach is known from one grouping by user; its purchasing sessions are the distinct (day, session) keys
+//! of the purchases alone.
 
 use arrow_schema::SchemaRef;
 
-use crate::analysis::decode::{Scratch, index, scratch};
-use crate::analysis::driver::{Chunk, Scan, scan};
+use crate::analysis::decode::index;
 use crate::analysis::field::Field;
 use crate::analysis::group::{Parts, group};
 use crate::analysis::keys::{Key, Layout};
-use crate::analysis::kinds::{self, Engagement};
 use crate::analysis::number::average_money;
+use crate::analysis::reach::{Reach, reach};
 use crate::analysis::result::{self, ResultType, counts, days, decimals, optional_averages};
-use crate::analysis::totals::money;
+use crate::analysis::sort::runs;
 use crate::analysis::{Analysis, AnalysisError, Input, Parameters};
-use crate::event::{EVENT_TIME, EVENT_TYPE, PRICE, USER_ID, USER_SESSION};
+use crate::event::{EVENT_TIME, USER_SESSION};
 use crate::table::Table;
 
 /// `sales_history`.
@@ -24,81 +23,23 @@ pub(in crate::analysis) struct SalesHistory;
 
 const DAY: i64 = 86_400_000;
 
-struct Sales<'a> {
-    days: Field<'a>,
-    kinds: Field<'a>,
-    prices: Field<'a>,
-}
-
-struct Days {
-    days: Vec<Engagement>,
-    ordinals: Scratch<u64>,
-    kinds: Scratch<u64>,
-    prices: Scratch<u64>,
-}
-
-impl Scan for Sales<'_> {
-    type Partial = Days;
-
-    fn start(&self) -> Days {
-        let days = vec![Engagement::default(); self.days.count()];
-        Days { days, ordinals: scratch(), kinds: scratch(), prices: scratch() }
-    }
-
-    fn scan(&self, partial: &mut Days, chunk: &Chunk<'_>) {
-        let days = chunk.ordinals(&self.days, &mut partial.ordinals);
-        let kinds = chunk.ordinals(&self.kinds, &mut partial.kinds);
-        let prices = chunk.ordinals(&self.prices, &mut partial.prices);
-        for ((day, kind), price) in days.iter().zip(kinds).zip(prices) {
-            partial.days[index(*day)].add(*kind, *price, 1);
-        }
-    }
-
-    fn merge(&self, into: &mut Days, other: Days) {
-        into.days.iter_mut().zip(&other.days).for_each(|(into, other)| into.merge(other));
-    }
-}
-
-/// Distinct values of the second field by the first; and of them, those whose last field, of one bit, is ever 0.
-struct Distinct<'a> {
+/// Distinct sessions by day.
+struct Orders<'a> {
     layout: &'a Layout<'a>,
-    /// The second field's value that doesn't count.
-    but: Option<u64>,
 }
 
-impl Parts for Distinct<'_> {
-    type Partial = Vec<[u64; 2]>;
+impl Parts for Orders<'_> {
+    type Partial = Vec<u64>;
 
-    fn start(&self) -> Self::Partial {
-        vec![[0; 2]; self.layout.field(0).count()]
+    fn start(&self) -> Vec<u64> {
+        vec![0; self.layout.field(0).count()]
     }
 
-    fn part<K: Key>(&self, partial: &mut Self::Partial, _part: usize, keys: &[K]) {
-        let below = self.layout.bits_below(2);
-        let mut before: Option<K> = None;
-        for key in keys {
-            let is_new = before.is_none_or(|before| before.differing(*key).significant_bits() > below);
-            before = Some(*key);
-            if is_new && Some(self.layout.ordinal(*key, 1)) != self.but {
-                let counts = &mut partial[index(self.layout.ordinal(*key, 0))];
-                counts[0] += 1;
-                // Keys ascend: the first one has the lowest last field.
-                counts[1] += u64::from(key.bits(0, below) == 0);
-            }
+    fn part<K: Key>(&self, partial: &mut Vec<u64>, _part: usize, keys: &[K]) {
+        let missing = self.layout.field(1).maximum();
+        for (key, _) in runs(keys).filter(|(key, _)| self.layout.ordinal(*key, 1) != missing) {
+            partial[index(self.layout.ordinal(key, 0))] += 1;
         }
-    }
-}
-
-impl Distinct<'_> {
-    fn of(&self, input: &Input<'_>) -> Vec<[u64; 2]> {
-        let mut all = self.start();
-        for partial in group(input, self.layout, 2, self) {
-            for (into, other) in all.iter_mut().zip(partial) {
-                into[0] += other[0];
-                into[1] += other[1];
-            }
-        }
-        all
     }
 }
 
@@ -131,33 +72,28 @@ impl Analysis for SalesHistory {
     fn run(&self, input: &Input<'_>, _parameters: &Parameters) -> Result<Table, AnalysisError> {
         let events = input.events();
         let day = || Field::periods(events, EVENT_TIME, DAY, 0);
-        let sales = Sales { days: day(), kinds: kinds::field(events), prices: Field::scaled(events, PRICE) };
-        let sold = scan(input, &sales).days;
-        let bought = Field::classified(events, EVENT_TYPE, &["purchase"]);
-        let layout = Layout::new(vec![day(), Field::offset(events, USER_ID), bought]);
-        let users = Distinct { layout: &layout, but: None }.of(input);
-        let layout = Layout::new(vec![day(), Field::identified(events, USER_SESSION)]);
-        let missing = layout.field(1).maximum();
-        let orders = Distinct { layout: &layout, but: Some(missing) }.of(&input.only("purchase"));
+        let reached = reach(input, vec![day()]);
+        let purchases = input.only("purchase");
+        let layout = Layout::new(vec![day(), Field::identified(&purchases, USER_SESSION)]);
+        let orders = group(&purchases, &layout, 2, &Orders { layout: &layout });
+        let orders = |day: u64| orders.iter().map(|orders| orders[index(day)]).sum::<u64>();
 
-        let rows: Vec<usize> = (0..sold.len()).filter(|day| !sold[*day].is_empty()).collect();
-        let (base, step) = sales.prices.base_and_step();
-        let revenue = |day: usize| money(base, step, sold[day].events[2], sold[day].revenue);
-        let counted = |kind: usize| Some(counts(rows.iter().map(|day| sold[*day].events[kind])));
-        let average = |day: &usize| {
-            let orders = orders[*day][0];
-            (orders > 0).then(|| average_money(revenue(*day), orders))
+        let rows = reached.with_events();
+        let counted = |kind: usize| Some(counts(rows.iter().map(|(_, reach)| reach.events[kind])));
+        let average = |(day, reach): &(u64, Reach)| {
+            let orders = orders(*day);
+            (orders > 0).then(|| average_money(reach.revenue, orders))
         };
         result::table(
             self,
             vec![
-                Some(days(rows.iter().map(|day| sales.days.value(*day as u64)))),
+                Some(days(rows.iter().map(|(day, _)| reached.field(0).value(*day)))),
                 counted(0),
                 counted(1),
                 counted(2),
-                Some(counts(rows.iter().map(|day| users[*day][0]))),
-                Some(counts(rows.iter().map(|day| users[*day][1]))),
-                Some(decimals(ResultType::Money, rows.iter().map(|day| revenue(*day)))),
+                Some(counts(rows.iter().map(|(_, reach)| reach.users))),
+                Some(counts(rows.iter().map(|(_, reach)| reach.buyers))),
+                Some(decimals(ResultType::Money, rows.iter().map(|(_, reach)| reach.revenue))),
                 Some(optional_averages(rows.iter().map(average))),
             ],
         )

@@ -1,10 +1,11 @@
 //! How sessions look: their events, their length, and whether they end in a purchase.
 //!
-//! Keys are (session, second, bought): a session's events come out in the order of time. Seconds are rounded as DuckDB
-//! rounds them, a half to the even one.
+//! Keys are (session, time, bought), brought together by session. Seconds are rounded as DuckDB rounds them, a half to the even
+//! one.
 
 use arrow_schema::SchemaRef;
 
+use crate::analysis::decode::index;
 use crate::analysis::field::Field;
 use crate::analysis::group::{Parts, group};
 use crate::analysis::keys::{Key, Layout};
@@ -24,14 +25,15 @@ struct Sessions<'a> {
 
 #[derive(Debug, Default)]
 struct Metrics {
+    sessions: u64,
     bounces: u64,
     purchasing: u64,
-    /// One entry a session.
-    events: Vec<u64>,
-    seconds: Vec<u64>,
+    events: Histogram,
+    seconds: Histogram,
 }
 
 impl Parts for Sessions<'_> {
+    const LEADING_ONLY: bool = true;
     type Partial = Metrics;
 
     fn start(&self) -> Metrics {
@@ -39,20 +41,77 @@ impl Parts for Sessions<'_> {
     }
 
     fn part<K: Key>(&self, partial: &mut Metrics, _part: usize, keys: &[K]) {
-        let below = self.layout.bits_below(1);
-        let kind_bits = self.layout.bits_below(2);
+        let (below, below_time) = (self.layout.bits_below(1), self.layout.bits_below(2));
+        let time_bits = below - below_time;
         let missing = self.layout.field(0).maximum();
         for session in keys.chunk_by(|left, right| left.differing(*right).significant_bits() <= below) {
-            let (Some(first), Some(last)) = (session.first(), session.last()) else { continue };
-            if self.layout.ordinal(*first, 0) == missing {
+            if self.layout.ordinal(session[0], 0) == missing {
                 continue;
             }
-            let second = |key: &K| round_seconds(self.layout.field(1).value(self.layout.ordinal(*key, 1)));
+            let (mut first, mut last, mut is_purchasing) = (u64::MAX, 0, false);
+            for key in session {
+                let time = key.bits(below_time, time_bits);
+                first = first.min(time);
+                last = last.max(time);
+                is_purchasing |= key.bits(0, below_time) == 0;
+            }
+            let second = |time: u64| round_seconds(self.layout.field(1).value(time));
+            partial.sessions += 1;
             partial.bounces += u64::from(session.len() == 1);
-            partial.purchasing += u64::from(session.iter().any(|key| key.bits(0, kind_bits) == 0));
-            partial.events.push(session.len() as u64);
-            partial.seconds.push(second(last).abs_diff(second(first)));
+            partial.purchasing += u64::from(is_purchasing);
+            partial.events.add(session.len() as u64);
+            partial.seconds.add(second(last).abs_diff(second(first)));
         }
+    }
+}
+
+/// How often each number occurs: small ones are counted in an array, the few large ones are listed.
+#[derive(Debug, Default)]
+struct Histogram {
+    small: Vec<u64>,
+    large: Vec<u64>,
+}
+
+impl Histogram {
+    /// Numbers below this are small: a day in seconds, and more events than any session has.
+    const SMALL: u64 = 1 << 17;
+
+    fn add(&mut self, number: u64) {
+        if number >= Self::SMALL {
+            self.large.push(number);
+            return;
+        }
+        let place = index(number);
+        if place >= self.small.len() {
+            self.small.resize((place + 1).next_power_of_two(), 0);
+        }
+        self.small[place] += 1;
+    }
+
+    fn merge(&mut self, other: Self) {
+        if self.small.len() < other.small.len() {
+            self.small.resize(other.small.len(), 0);
+        }
+        self.small.iter_mut().zip(other.small).for_each(|(into, other)| *into += other);
+        self.large.extend(other.large);
+    }
+
+    fn sum(&self) -> u64 {
+        (0..).zip(&self.small).map(|(number, count)| number * count).sum::<u64>() + self.large.iter().sum::<u64>()
+    }
+
+    /// The nearest-rank quantile; there is none of nothing.
+    fn quantile(&mut self, percent: u64) -> Option<u64> {
+        let count = self.small.iter().sum::<u64>() + self.large.len() as u64;
+        let mut place = quantile_place(count, percent);
+        for (number, count) in (0..).zip(&self.small) {
+            if place < *count {
+                return Some(number);
+            }
+            place -= count;
+        }
+        let place = index(place);
+        (place < self.large.len()).then(|| *self.large.select_nth_unstable(place).1)
     }
 }
 
@@ -60,12 +119,6 @@ impl Parts for Sessions<'_> {
 fn round_seconds(milliseconds: i64) -> i64 {
     let (below, rest) = (milliseconds.div_euclid(1000), milliseconds.rem_euclid(1000));
     below + i64::from(rest > 500 || (rest == 500 && below % 2 != 0))
-}
-
-/// The nearest-rank quantile; there is none of nothing.
-fn quantile(values: &mut [u64], percent: u64) -> Option<u64> {
-    let place = usize::try_from(quantile_place(values.len() as u64, percent)).unwrap_or(usize::MAX);
-    (place < values.len()).then(|| *values.select_nth_unstable(place).1)
 }
 
 impl Analysis for SessionMetrics {
@@ -96,23 +149,23 @@ impl Analysis for SessionMetrics {
     fn run(&self, input: &Input<'_>, _parameters: &Parameters) -> Result<Table, AnalysisError> {
         let events = input.events();
         let layout = Layout::new(vec![
-            Field::identified(events, USER_SESSION),
+            Field::identified(input, USER_SESSION),
             Field::scaled(events, EVENT_TIME),
             Field::classified(events, EVENT_TYPE, &["purchase"]),
         ]);
         let mut all = Metrics::default();
         for partial in group(input, &layout, 1, &Sessions { layout: &layout }) {
+            all.sessions += partial.sessions;
             all.bounces += partial.bounces;
             all.purchasing += partial.purchasing;
-            all.events.extend(partial.events);
-            all.seconds.extend(partial.seconds);
+            all.events.merge(partial.events);
+            all.seconds.merge(partial.seconds);
         }
-        let some = |value: u64| (!all.events.is_empty()).then_some(value);
-        let totals = [some(all.events.iter().sum()), some(all.bounces), some(all.purchasing)];
-        let sessions = all.events.len() as u64;
-        let quantiles = [quantile(&mut all.events, 50), quantile(&mut all.seconds, 50), quantile(&mut all.seconds, 90)];
+        let some = |value: u64| (all.sessions > 0).then_some(value);
+        let totals = [some(all.events.sum()), some(all.bounces), some(all.purchasing)];
+        let quantiles = [all.events.quantile(50), all.seconds.quantile(50), all.seconds.quantile(90)];
         let columns = totals.into_iter().chain(quantiles).map(|value| Some(optional_counts([value])));
-        result::table(self, [Some(counts([sessions]))].into_iter().chain(columns).collect())
+        result::table(self, [Some(counts([all.sessions]))].into_iter().chain(columns).collect())
     }
 
     #[cfg(test)]

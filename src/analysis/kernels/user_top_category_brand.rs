@@ -1,7 +1,9 @@
 //! The category-brand combination that each user interacts with most.
 //!
-//! Keys are (user, category, brand), sorted: a user's combinations stand side by side in the order that decides ties, so
-//! the first longest run is the answer, and users come out in the order of the result.
+//! Keys are (user, category, brand), brought together by user: a user's combinations are counted in a table of their own, in cache,
+//! and users come out in the order of the result.
+
+use std::cmp::Reverse;
 
 use arrow_schema::SchemaRef;
 
@@ -9,7 +11,7 @@ use crate::analysis::field::Field;
 use crate::analysis::group::{Parts, group};
 use crate::analysis::keys::{Key, Layout};
 use crate::analysis::result::{self, ResultType, counts, integers, texts};
-use crate::analysis::sort::runs;
+use crate::analysis::tally::Tally;
 use crate::analysis::{Analysis, AnalysisError, Input, Parameters};
 use crate::event::{BRAND, CATEGORY_CODE, USER_ID};
 use crate::table::Table;
@@ -31,35 +33,37 @@ struct Favourites<'a> {
     layout: &'a Layout<'a>,
 }
 
-impl Parts for Favourites<'_> {
-    type Partial = Vec<(usize, Vec<Favourite>)>;
+#[derive(Debug, Default)]
+struct Found {
+    parts: Vec<(usize, Vec<Favourite>)>,
+    tally: Tally,
+}
 
-    fn start(&self) -> Self::Partial {
-        Vec::new()
+impl Parts for Favourites<'_> {
+    const LEADING_ONLY: bool = true;
+    type Partial = Found;
+
+    fn start(&self) -> Found {
+        Found::default()
     }
 
     fn part<K: Key>(&self, partial: &mut Self::Partial, part: usize, keys: &[K]) {
-        let user_shift = self.layout.bits_below(1);
-        let user_bits = self.layout.field(0).bits();
-        let favourite = |key: K, count| Favourite {
-            user: key.bits(user_shift, user_bits),
-            category: self.layout.ordinal(key, 1),
-            brand: self.layout.ordinal(key, 2),
-            count,
-        };
+        let below_user = self.layout.bits_below(1);
         let mut favourites = Vec::new();
-        let mut runs = runs(keys);
-        let Some(mut best) = runs.next() else { return };
-        for (key, count) in runs {
-            if key.bits(user_shift, user_bits) != best.0.bits(user_shift, user_bits) {
-                favourites.push(favourite(best.0, best.1));
-                best = (key, count);
-            } else if count > best.1 {
-                best = (key, count);
-            }
+        for rows in keys.chunk_by(|left, right| left.differing(*right).significant_bits() <= below_user) {
+            let counts = partial.tally.count(rows.iter().map(|key| key.bits(0, below_user)));
+            // Most first; of several, the smaller combination.
+            let best = counts.iter().max_by_key(|(combination, count)| (*count, Reverse(*combination)));
+            let Some((combination, count)) = best.copied() else { continue };
+            let key = K::from_ordinal(combination);
+            favourites.push(Favourite {
+                user: self.layout.ordinal(rows[0], 0),
+                category: self.layout.ordinal(key, 1),
+                brand: self.layout.ordinal(key, 2),
+                count,
+            });
         }
-        favourites.push(favourite(best.0, best.1));
-        partial.push((part, favourites));
+        partial.parts.push((part, favourites));
     }
 }
 
@@ -92,8 +96,10 @@ impl Analysis for UserTopCategoryBrand {
             Field::ranked(events, CATEGORY_CODE),
             Field::ranked(events, BRAND),
         ]);
-        let mut parts: Vec<_> =
-            group(input, &layout, 1, &Favourites { layout: &layout }).into_iter().flatten().collect();
+        let mut parts: Vec<_> = group(input, &layout, 1, &Favourites { layout: &layout })
+            .into_iter()
+            .flat_map(|found| found.parts)
+            .collect();
         parts.sort_unstable_by_key(|(part, _)| *part);
         let favourites = || parts.iter().flat_map(|(_, favourites)| favourites.iter());
         let ((users, counted), (categories, brands)) = rayon::join(
