@@ -9,6 +9,12 @@ from dialect import translate
 CATALOGUE = Path(__file__).with_name("analyses.json")
 LIMIT = re.compile(r"\bLIMIT \d+\s*$")
 MIN_USERS = re.compile(r"\bHAVING count\(\*\) >= \d+")
+SEGMENT_RULES = {
+    "recent_days": (r"(?<=recency_days <= )7\b", r"\d{1,9}"),
+    "promising_days": (r"(?<=recency_days <= )21\b", r"\d{1,9}"),
+    "loyal_orders": (r"(?<=orders >= )5\b", r"[1-9]\d{0,8}"),
+    "returning_orders": (r"(?<=orders >= )2\b", r"[1-9]\d{0,8}"),
+}
 BANDS = re.compile(r"CASE WHEN price < .*? END AS band_from", re.DOTALL)
 
 
@@ -22,6 +28,7 @@ class Definition:
     def __init__(self, entry):
         self.name, self.sql = entry["name"], entry["sql"]
         self.columns = {column["name"]: column["type"] for column in entry["columns"]}
+        self.rules = {}
         self.parameters = {parameter["name"] for parameter in entry["parameters"]}
 
     def set(self, name, value):
@@ -32,12 +39,14 @@ class Definition:
             self.sql = replaced(MIN_USERS, f"HAVING count(*) >= {value}", self)
         elif name == "bands" and re.fullmatch(r"\d{1,15}(\s*,\s*\d{1,15})*", value):
             self.sql = replaced(BANDS, bands([int(bound) for bound in value.split(",")]), self)
+        elif name in SEGMENT_RULES and re.fullmatch(SEGMENT_RULES[name][1], value):
+            self.rules[name] = value
         else:
             raise DefinitionError(f"{self.name}: the parameter {name}={value} is not known or not such a value")
 
     def query(self):
         """The query over the views `events` and `events_with_epoch`, in Spark's dialect."""
-        return translate(self.sql)
+        return translate(with_rules(self.sql, self.rules))
 
 
 def replaced(pattern, text, definition):
@@ -45,6 +54,15 @@ def replaced(pattern, text, definition):
     if count != 1:
         raise DefinitionError(f"{definition.name}: its SQL has {count} places for this parameter, expected one")
     return sql
+
+
+def with_rules(sql, rules):
+    """The definition with other bounds of the segments, all set at once: a new bound may be another one's default."""
+    if not rules:
+        return sql
+    patterns = {name: pattern for name, (pattern, _) in SEGMENT_RULES.items() if name in rules}
+    any_of = re.compile("|".join(f"(?P<{name}>{pattern})" for name, pattern in patterns.items()))
+    return any_of.sub(lambda match: rules[match.lastgroup], sql)
 
 
 def bands(bounds):

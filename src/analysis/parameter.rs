@@ -33,6 +33,16 @@ pub enum ParameterKind {
         /// Unless given.
         default: u64,
     },
+    /// A number of days.
+    Days {
+        /// Unless given.
+        default: u64,
+    },
+    /// A number of orders, at least 1.
+    Orders {
+        /// Unless given.
+        default: u64,
+    },
     /// Ascending lower bounds of price bands in whole units of money, the first of them 0; a band ends where the next one starts.
     PriceBounds {
         /// Unless given.
@@ -47,6 +57,8 @@ impl ParameterKind {
         match self {
             Self::Rows { .. } => "a whole number of rows, at least 1",
             Self::Users { .. } => "a whole number of users, at least 1",
+            Self::Days { .. } => "a whole number of days",
+            Self::Orders { .. } => "a whole number of orders, at least 1",
             Self::PriceBounds { .. } => "up to 64 ascending whole numbers separated by commas, the first of them 0",
         }
     }
@@ -55,7 +67,9 @@ impl ParameterKind {
     #[must_use]
     pub fn default_text(&self) -> String {
         match self {
-            Self::Rows { default } | Self::Users { default } => default.to_string(),
+            Self::Rows { default } | Self::Users { default } | Self::Days { default } | Self::Orders { default } => {
+                default.to_string()
+            }
             Self::PriceBounds { default } => default.iter().map(i64::to_string).collect::<Vec<_>>().join(","),
         }
     }
@@ -66,6 +80,8 @@ impl ParameterKind {
 enum Value {
     Rows(u64),
     Users(u64),
+    Days(u64),
+    Orders(u64),
     PriceBounds(Vec<i64>),
 }
 
@@ -123,6 +139,15 @@ impl Parameters {
         }
     }
 
+    /// The value of a [`ParameterKind::Days`] or [`ParameterKind::Orders`] parameter.
+    pub(crate) fn bound(&self, parameter: &Parameter) -> u64 {
+        match (self.value(parameter.name), parameter.kind) {
+            (Some(Value::Days(bound) | Value::Orders(bound)), _) => *bound,
+            (_, ParameterKind::Days { default } | ParameterKind::Orders { default }) => default,
+            _ => 0,
+        }
+    }
+
     /// The value of a [`ParameterKind::PriceBounds`] parameter, in whole units of money.
     pub(crate) fn price_bounds(&self, parameter: &Parameter) -> Vec<i64> {
         match (self.value(parameter.name), parameter.kind) {
@@ -141,6 +166,8 @@ fn parse(parameter: &Parameter, text: &str) -> Result<Value, AnalysisError> {
     let value = match parameter.kind {
         ParameterKind::Rows { .. } => text.parse().ok().filter(|rows| *rows > 0).map(Value::Rows),
         ParameterKind::Users { .. } => text.parse().ok().filter(|users| *users > 0).map(Value::Users),
+        ParameterKind::Days { .. } => text.parse().ok().map(Value::Days),
+        ParameterKind::Orders { .. } => text.parse().ok().filter(|orders| *orders > 0).map(Value::Orders),
         ParameterKind::PriceBounds { .. } => parse_bounds(text).map(Value::PriceBounds),
     };
     value.ok_or_else(|| AnalysisError::InvalidParameter {

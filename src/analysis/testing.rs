@@ -431,6 +431,9 @@ fn parameter_sets(analysis: &str) -> &'static [&'static [(&'static str, &'static
         "top_categories" | "top_category_prices" | "top_interactions" => &[&[], &[("limit", "2")]],
         "price_bands" | "price_elasticity" => &[&[], &[("bands", "0")], &[("bands", "0,1,9,10,11,900000000000000")]],
         "category_affinity" => &[&[], &[("min_users", "1")], &[("min_users", "2"), ("limit", "3")]],
+        "customer_segments" => {
+            &[&[], &[("recent_days", "0"), ("promising_days", "1"), ("loyal_orders", "2"), ("returning_orders", "1")]]
+        }
         _ => &[&[]],
     }
 }

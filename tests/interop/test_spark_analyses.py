@@ -76,14 +76,16 @@ def test_parameters_and_several_files(small_rows, small_store, tmp_path):
     store.export(tmp_path / "views.parquet", "--event-type", "view")
     store.export(tmp_path / "others.parquet", "--event-type", "cart,remove_from_cart,purchase")
     submit("--input", tmp_path / "views.parquet", tmp_path / "others.parquet", "--output", tmp_path / "results",
-           "--analysis", "top_interactions", "price_bands", "category_affinity", "price_elasticity", "--set", "limit=25",
-           "--set", "bands=0,7,70", "--set", "min_users=3", "--files", 1)
-    names = ["category_affinity", "price_bands", "price_elasticity", "top_interactions"]
+           "--analysis", "top_interactions", "price_bands", "category_affinity", "price_elasticity",
+           "customer_segments", "--set", "limit=25", "--set", "bands=0,7,70", "--set", "min_users=3",
+           "--set", "recent_days=0", "--set", "loyal_orders=2", "--files", 1)
+    names = ["category_affinity", "customer_segments", "price_bands", "price_elasticity", "top_interactions"]
     assert sorted(path.name for path in (tmp_path / "results").iterdir()) == names
-    assert [len(list(path.glob("*.parquet"))) for path in (tmp_path / "results").iterdir()] == [1, 1, 1, 1]
+    assert [len(list(path.glob("*.parquet"))) for path in (tmp_path / "results").iterdir()] == [1, 1, 1, 1, 1]
     compare(tmp_path / "results", store, ["top_interactions"], ["--limit", "25"])
     compare(tmp_path / "results", store, ["category_affinity"], ["--limit", "25", "--set", "min_users=3"])
     compare(tmp_path / "results", store, ["price_bands", "price_elasticity"], ["--set", "bands=0,7,70"])
+    compare(tmp_path / "results", store, ["customer_segments"], ["--set", "recent_days=0", "--set", "loyal_orders=2"])
 
 
 def test_wrong_usage_is_told(small_store, tmp_path):

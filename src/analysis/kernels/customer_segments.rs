@@ -1,4 +1,4 @@
-//! Segments of the users who bought, by how recently, how often and for how much.
+//! Segments of the users who bought, by how recently, how often and for how much; what is recent and what is often are parameters.
 //!
 //! Only purchases are grouped, by (user, session, day, price): a user's orders are its sessions, and its purchases
 //! without one.
@@ -12,7 +12,7 @@ use crate::analysis::group::{Parts, group};
 use crate::analysis::keys::{Key, Layout};
 use crate::analysis::number::average_money;
 use crate::analysis::result::{self, ResultType, averages, counts, decimals, words};
-use crate::analysis::{Analysis, AnalysisError, Input, Parameters};
+use crate::analysis::{Analysis, AnalysisError, Input, Parameter, ParameterKind, Parameters};
 use crate::event::{EVENT_TIME, PRICE, USER_ID, USER_SESSION};
 use crate::table::Table;
 
@@ -25,15 +25,57 @@ const DAY: i64 = 86_400_000;
 /// The segments, by place.
 const SEGMENTS: [&str; 6] = ["champion", "loyal", "recent", "promising", "at_risk", "dormant"];
 
-/// The segment of a user.
-fn segment(recency_days: u64, orders: u64) -> usize {
-    match (recency_days, orders) {
-        (..=7, 5..) => 0,
-        (_, 5..) => 1,
-        (..=7, _) => 2,
-        (..=21, _) => 3,
-        (_, 2..) => 4,
-        _ => 5,
+const RECENT: Parameter = Parameter {
+    name: "recent_days",
+    description: "How long ago the last purchase of a champion or a recent buyer is at most.",
+    kind: ParameterKind::Days { default: 7 },
+};
+const PROMISING: Parameter = Parameter {
+    name: "promising_days",
+    description: "How long ago the last purchase of a promising buyer is at most.",
+    kind: ParameterKind::Days { default: 21 },
+};
+const LOYAL: Parameter = Parameter {
+    name: "loyal_orders",
+    description: "How many orders a champion or a loyal buyer has at least.",
+    kind: ParameterKind::Orders { default: 5 },
+};
+const RETURNING: Parameter = Parameter {
+    name: "returning_orders",
+    description: "How many orders a buyer at risk has at least.",
+    kind: ParameterKind::Orders { default: 2 },
+};
+
+/// What makes a user's segment.
+#[derive(Debug, Clone, Copy)]
+struct Rules {
+    recent_days: u64,
+    promising_days: u64,
+    loyal_orders: u64,
+    returning_orders: u64,
+}
+
+impl Rules {
+    fn new(parameters: &Parameters) -> Self {
+        Self {
+            recent_days: parameters.bound(&RECENT),
+            promising_days: parameters.bound(&PROMISING),
+            loyal_orders: parameters.bound(&LOYAL),
+            returning_orders: parameters.bound(&RETURNING),
+        }
+    }
+
+    /// The segment of a user, by place: the first rule that fits.
+    fn segment(self, recency_days: u64, orders: u64) -> usize {
+        let (is_recent, is_loyal) = (recency_days <= self.recent_days, orders >= self.loyal_orders);
+        match (is_recent, is_loyal) {
+            (true, true) => 0,
+            (false, true) => 1,
+            (true, false) => 2,
+            (false, false) if recency_days <= self.promising_days => 3,
+            (false, false) if orders >= self.returning_orders => 4,
+            (false, false) => 5,
+        }
     }
 }
 
@@ -70,6 +112,7 @@ impl Scan for LastDay<'_> {
 
 struct Buyers<'a> {
     layout: &'a Layout<'a>,
+    rules: Rules,
     last_day: u64,
 }
 
@@ -95,7 +138,7 @@ impl Parts for Buyers<'_> {
                 spent += i128::from(self.layout.field(3).value(key.bits(0, price_bits)));
             }
             let recency_days = self.last_day - last;
-            let segment = &mut partial[segment(recency_days, orders)];
+            let segment = &mut partial[self.rules.segment(recency_days, orders)];
             segment.users += 1;
             segment.orders += orders;
             segment.spent += spent;
@@ -117,6 +160,10 @@ impl Analysis for CustomerSegments {
         include_str!("../sql/customer_segments.sql")
     }
 
+    fn parameters(&self) -> &'static [Parameter] {
+        &[RECENT, PROMISING, LOYAL, RETURNING]
+    }
+
     fn schema(&self) -> SchemaRef {
         result::schema(&[
             ("segment", ResultType::Word),
@@ -127,7 +174,7 @@ impl Analysis for CustomerSegments {
         ])
     }
 
-    fn run(&self, input: &Input<'_>, _parameters: &Parameters) -> Result<Table, AnalysisError> {
+    fn run(&self, input: &Input<'_>, parameters: &Parameters) -> Result<Table, AnalysisError> {
         let events = input.events();
         let purchases = input.only("purchase");
         let layout = Layout::fitted(
@@ -140,7 +187,7 @@ impl Analysis for CustomerSegments {
             ],
         );
         let (last_day, _) = scan(input, &LastDay { days: layout.field(2) });
-        let buyers = Buyers { layout: &layout, last_day };
+        let buyers = Buyers { layout: &layout, rules: Rules::new(parameters), last_day };
         let mut segments = buyers.start();
         for partial in group(&purchases, &layout, 1, &buyers) {
             for (into, other) in segments.iter_mut().zip(partial) {
@@ -170,12 +217,14 @@ impl Analysis for CustomerSegments {
     fn oracle(
         &self,
         events: &[crate::analysis::testing::Event],
-        _parameters: &Parameters,
+        parameters: &Parameters,
     ) -> crate::analysis::testing::Rows {
         use crate::analysis::testing::{Cell, average_of, distinct, group_by, revenue_of};
         use std::collections::BTreeMap;
 
         let last = events.iter().map(|event| event.event_time.div_euclid(DAY)).max().unwrap_or_default();
+        let [recent, promising, loyal, returning] =
+            [RECENT, PROMISING, LOYAL, RETURNING].map(|parameter| parameters.bound(&parameter) as i64);
         let mut purchases = events.to_vec();
         purchases.retain(|event| event.event_type == "purchase");
         let mut segments: BTreeMap<&str, (i64, i64, i128, i64)> = BTreeMap::new();
@@ -183,15 +232,15 @@ impl Analysis for CustomerSegments {
             let recency = last - events.iter().map(|event| event.event_time.div_euclid(DAY)).max().unwrap();
             let alone = events.iter().filter(|event| event.user_session.is_none()).count() as i64;
             let orders = distinct(events.iter().filter_map(|event| event.user_session)) + alone;
-            let name = if recency <= 7 && orders >= 5 {
+            let name = if recency <= recent && orders >= loyal {
                 "champion"
-            } else if orders >= 5 {
+            } else if orders >= loyal {
                 "loyal"
-            } else if recency <= 7 {
+            } else if recency <= recent {
                 "recent"
-            } else if recency <= 21 {
+            } else if recency <= promising {
                 "promising"
-            } else if orders >= 2 {
+            } else if orders >= returning {
                 "at_risk"
             } else {
                 "dormant"
