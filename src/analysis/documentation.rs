@@ -39,6 +39,7 @@ separated by commas, and any of them will do.
 | `--brand A,B` | its brand is one of them, and not missing | `brand IN ('A', 'B')` |
 | `--min-price P` | its price is `P` or higher | `price >= P` |
 | `--max-price P` | its price is `P` or lower | `price <= P` |
+| `--product A,B` | its product is one of them | `product_id IN (A, B)` |
 | `--user A,B` | its user is one of them | `user_id IN (A, B)` |
 | `--missing drop` | it has both a category code and a brand (`keep`, the default, covers all) | `category_code IS NOT NULL AND brand IS NOT NULL` |
 

@@ -11,6 +11,7 @@
 //! | `--brand A,B` | its brand is one of them; an event without a brand is not covered | `brand IN ('A', 'B')` |
 //! | `--min-price P` | its price is `P` or higher | `price >= P` |
 //! | `--max-price P` | its price is `P` or lower | `price <= P` |
+//! | `--product A,B` | its product is one of them | `product_id IN (A, B)` |
 //! | `--user A,B` | its user is one of them | `user_id IN (A, B)` |
 //! | `--missing drop` | it has both a category code and a brand; `keep`, the default, covers all | `category_code IS NOT NULL AND brand IS NOT NULL` |
 //!
@@ -49,6 +50,8 @@ pub struct Filter {
     pub min_price: Option<i64>,
     /// The highest price covered, in units of `10^-4`.
     pub max_price: Option<i64>,
+    /// Products, any of them; empty is all.
+    pub products: Vec<i64>,
     /// Users, any of them; empty is all.
     pub users: Vec<i64>,
     /// Whether events without a category code or a brand are covered.
@@ -135,9 +138,11 @@ impl Filter {
         if let Some(price) = self.max_price {
             conditions.push(format!("price <= {}", sql_price(price)));
         }
-        if !self.users.is_empty() {
-            let users: Vec<_> = self.users.iter().map(i64::to_string).collect();
-            conditions.push(format!("user_id IN ({})", users.join(", ")));
+        for (column, ids) in [("product_id", &self.products), ("user_id", &self.users)] {
+            if !ids.is_empty() {
+                let ids: Vec<_> = ids.iter().map(i64::to_string).collect();
+                conditions.push(format!("{column} IN ({})", ids.join(", ")));
+            }
         }
         if self.missing == Missing::Drop {
             conditions.push("category_code IS NOT NULL AND brand IS NOT NULL".to_owned());
@@ -299,6 +304,7 @@ mod tests {
             brands: vec!["l'oreal".into()],
             min_price: Some(-5),
             max_price: Some(123_4500),
+            products: vec![3],
             users: vec![7, -1],
             missing: Missing::Drop,
         };
@@ -306,8 +312,8 @@ mod tests {
             all.sql(),
             "event_time >= make_timestamp(1569888000000000) AND event_time < make_timestamp(9223372036854775807) \
              AND event_type IN ('cart', 'view') AND (category_code = 'a' OR starts_with(category_code, 'a.')) \
-             AND brand IN ('l''oreal') AND price >= -0.0005 AND price <= 123.4500 AND user_id IN (7, -1) \
-             AND category_code IS NOT NULL AND brand IS NOT NULL"
+             AND brand IN ('l''oreal') AND price >= -0.0005 AND price <= 123.4500 AND product_id IN (3) \
+             AND user_id IN (7, -1) AND category_code IS NOT NULL AND brand IS NOT NULL"
         );
     }
 }

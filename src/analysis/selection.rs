@@ -9,7 +9,7 @@ use std::ops::Range;
 use super::decode::{CHUNK_ROWS, Scratch, integers, mask_by_code, scratch};
 use super::events::{EventSegment, Events};
 use super::filter::Filter;
-use crate::event::{BRAND, CATEGORY_CODE, EVENT_TIME, EVENT_TYPE, PRICE, USER_ID};
+use crate::event::{BRAND, CATEGORY_CODE, EVENT_TIME, EVENT_TYPE, PRICE, PRODUCT_ID, USER_ID};
 
 /// Which rows of each segment a filter covers.
 #[derive(Debug, Clone)]
@@ -73,9 +73,7 @@ impl Selection {
         if filter.covers_everything() {
             return Self { segments: vec![SegmentSelection::All; events.segments().len()] };
         }
-        let mut users = filter.users.clone();
-        users.sort_unstable();
-        users.dedup();
+        let wanted = [(PRODUCT_ID, ascending(&filter.products)), (USER_ID, ascending(&filter.users))];
         let allowed = [
             (
                 EVENT_TYPE,
@@ -88,7 +86,8 @@ impl Selection {
             let ranges = [(EVENT_TIME, filter.instants()), (PRICE, filter.prices())];
             let ranges = ranges.iter().map(|(column, (lowest, highest))| between(segment, *column, *lowest, *highest));
             let codes = allowed.iter().map(|(column, allowed)| by_code(segment, *column, allowed));
-            combine(ranges.chain(codes).chain([one_of(segment, USER_ID, &users)]))
+            let ids = wanted.iter().map(|(column, wanted)| one_of(segment, *column, wanted));
+            combine(ranges.chain(codes).chain(ids))
         });
         Self { segments: segments.collect() }
     }
@@ -162,6 +161,13 @@ impl Predicate {
             Self::Allowed { column, allowed } => mask_by_code(segment.columns[*column].packed(), rows, allowed, mask),
         }
     }
+}
+
+fn ascending(ids: &[i64]) -> Vec<i64> {
+    let mut ids = ids.to_vec();
+    ids.sort_unstable();
+    ids.dedup();
+    ids
 }
 
 /// One entry a code: 1 where the code's text, or the missing value behind code 0, is covered.

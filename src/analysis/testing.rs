@@ -172,6 +172,7 @@ pub(crate) fn covers(filter: &Filter, event: &Event) -> bool {
         && (filter.brands.is_empty() || event.brand.as_ref().is_some_and(|brand| filter.brands.contains(brand)))
         && filter.min_price.is_none_or(|price| event.price >= price)
         && filter.max_price.is_none_or(|price| event.price <= price)
+        && (filter.products.is_empty() || filter.products.contains(&event.product_id))
         && (filter.users.is_empty() || filter.users.contains(&event.user_id))
         && (filter.missing == Missing::Keep || (event.category_code.is_some() && event.brand.is_some()))
 }
@@ -232,18 +233,18 @@ pub(crate) fn any_filter() -> impl Strategy<Value = Filter> {
     };
     let instant = prop::option::weighted(0.3, -200_000_000..200_000_000_i64);
     let price = prop::option::weighted(0.3, prop::sample::select(&[i64::MIN, 0, 99_900, 100_000, 10_000_000][..]));
-    let users = prop_oneof![3 => Just(Vec::new()), 1 => prop::collection::vec(0..7_i64, 1..4)];
+    let ids = prop_oneof![3 => Just(Vec::new()), 1 => prop::collection::vec(0..7_i64, 1..4)];
     let some = (
         (instant.clone(), instant),
         sometimes(&["view", "purchase", "unknown"]),
         sometimes(&["a", "a.b", "electronics", "absent"]),
         sometimes(&["nan", "apple", "absent"]),
         (price.clone(), price),
-        users,
+        (ids.clone(), ids),
         prop::sample::select(&[Missing::Keep, Missing::Keep, Missing::Drop][..]),
     );
-    let some =
-        some.prop_map(|((from, to), event_types, categories, brands, (min_price, max_price), users, missing)| Filter {
+    let some = some.prop_map(
+        |((from, to), event_types, categories, brands, (min_price, max_price), (products, users), missing)| Filter {
             from,
             to,
             event_types,
@@ -251,9 +252,11 @@ pub(crate) fn any_filter() -> impl Strategy<Value = Filter> {
             brands,
             min_price,
             max_price,
+            products,
             users,
             missing,
-        });
+        },
+    );
     prop_oneof![1 => Just(Filter::default()), 2 => some]
 }
 

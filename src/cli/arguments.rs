@@ -267,6 +267,9 @@ pub(crate) struct Filters {
     /// Events at this price or below
     #[arg(long, value_name = "PRICE")]
     pub(crate) max_price: Option<String>,
+    /// Events of this product; several separated by commas
+    #[arg(long, value_name = "PRODUCT_ID", value_delimiter = ',')]
+    pub(crate) product: Vec<i64>,
     /// Events of this user; several separated by commas
     #[arg(long, value_name = "USER_ID", value_delimiter = ',')]
     pub(crate) user: Vec<i64>,

@@ -15,6 +15,7 @@ impl Filters {
             event_types: self.event_type.clone(),
             categories: self.category.clone(),
             brands: self.brand.clone(),
+            products: self.product.clone(),
             users: self.user.clone(),
             missing: match self.missing {
                 None | Some(Missing::Keep) => Covered::Keep,

@@ -60,7 +60,7 @@ impl Question {
         }
         let mut question = Self::default();
         for (place, (name, value)) in pairs.iter().enumerate() {
-            let is_list = matches!(name.as_str(), "event_type" | "category" | "brand" | "user");
+            let is_list = matches!(name.as_str(), "event_type" | "category" | "brand" | "product" | "user");
             if !is_list && pairs[..place].iter().any(|(before, _)| before == name) {
                 return Err(QuestionError::Repeated { name: name.clone() });
             }
@@ -79,11 +79,8 @@ impl Question {
             "event_type" => filter.event_types.push(value.to_owned()),
             "category" => filter.categories.push(value.to_owned()),
             "brand" => filter.brands.push(value.to_owned()),
-            "user" => filter.users.push(value.parse().map_err(|_| QuestionError::Value {
-                name: "user",
-                got: value.to_owned(),
-                expected: "a user's number",
-            })?),
+            "product" => filter.products.push(number("product", value)?),
+            "user" => filter.users.push(number("user", value)?),
             "missing" => {
                 filter.missing = match value {
                     "keep" => Missing::Keep,
@@ -98,6 +95,10 @@ impl Question {
         }
         Ok(())
     }
+}
+
+fn number(name: &'static str, value: &str) -> Result<i64, QuestionError> {
+    value.parse().map_err(|_| QuestionError::Value { name, got: value.to_owned(), expected: "a whole number" })
 }
 
 #[cfg(test)]
@@ -124,7 +125,7 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_named() {
-        let wrong = [("to", "never"), ("user", "anna"), ("missing", "maybe"), ("max_price", "1e9"), ("limit", "0")];
+        let wrong = [("to", "never"), ("user", "anna"), ("product", "1.5"), ("missing", "maybe"), ("max_price", "1e9"), ("limit", "0")];
         for (name, value) in wrong.into_iter().chain([("colour", "red")]) {
             let message = ask("top_categories", &[(name, value)]).unwrap_err().to_string();
             assert!(message.contains(&name.replace('_', "-")) && message.len() < 200, "{message}");

@@ -97,13 +97,14 @@ def test_filters(label, real_store, real_engine, small_store, small_engine):
             engine.filter("TRUE")
 
 
-def test_filter_by_users(real_store, real_engine):
-    users = [row[0] for row in real_engine.connection.execute(
-        "SELECT user_id FROM events GROUP BY user_id ORDER BY count(*) DESC, user_id LIMIT 3").fetchall()]
-    real_engine.filter(f"user_id IN ({', '.join(map(str, users))})")
+@pytest.mark.parametrize("word, column", [("--user", "user_id"), ("--product", "product_id")])
+def test_filter_by_ids(word, column, real_store, real_engine):
+    ids = [row[0] for row in real_engine.connection.execute(
+        f"SELECT {column} FROM events GROUP BY {column} ORDER BY count(*) DESC, {column} LIMIT 3").fetchall()]
+    real_engine.filter(f"{column} IN ({', '.join(map(str, ids))})")
     try:
         for name in analyses():
-            compare(real_store, real_engine, name, ["csv"], ["--user", ",".join(map(str, users))])
+            compare(real_store, real_engine, name, ["csv"], [word, ",".join(map(str, ids))])
     finally:
         real_engine.filter("TRUE")
 

@@ -82,7 +82,9 @@ fn covered(rows: u64, filter: &Filter) -> String {
     part("of brand", listed(&filter.brands));
     part("at least", filter.min_price.map(price));
     part("at most", filter.max_price.map(price));
-    part("of user", listed(&filter.users.iter().map(i64::to_string).collect::<Vec<_>>()));
+    let ids = |ids: &[i64]| listed(&ids.iter().map(i64::to_string).collect::<Vec<_>>());
+    part("of product", ids(&filter.products));
+    part("of user", ids(&filter.users));
     let among = text::counted(rows, "event");
     if parts.is_empty() { format!("All of {among}.") } else { format!("Of {among} those {}.", parts.join(", ")) }
 }
