@@ -111,6 +111,26 @@ impl Filter {
         Ok(())
     }
 
+    /// The same choice in the time just before, as long; `None` unless this one has a beginning and an end.
+    ///
+    /// ```
+    /// use cartlog::analysis::Filter;
+    ///
+    /// let mut week = Filter::default();
+    /// week.set_from("2019-10-08")?;
+    /// assert_eq!(week.before(), None);
+    /// week.set_to("2019-10-15")?;
+    /// let before = week.before().ok_or("it has an end")?;
+    /// assert_eq!((before.from, before.to), (Some(week.from.unwrap_or(0) - 7 * 86_400_000), week.from));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn before(&self) -> Option<Self> {
+        let (from, to) = (self.from?, self.to?);
+        let earlier = from.checked_sub(to.checked_sub(from)?)?;
+        (from < to).then(|| Self { from: Some(earlier), to: Some(from), ..self.clone() })
+    }
+
     /// The filter as the condition of an SQL `WHERE`, in DuckDB's dialect, over columns named and typed as in
     /// docs/ANALYSES.md; `TRUE` if no filter is set.
     #[must_use]

@@ -243,20 +243,12 @@ pub(crate) fn any_filter() -> impl Strategy<Value = Filter> {
         (ids.clone(), ids),
         prop::sample::select(&[Missing::Keep, Missing::Keep, Missing::Drop][..]),
     );
-    let some = some.prop_map(
-        |((from, to), event_types, categories, brands, (min_price, max_price), (products, users), missing)| Filter {
-            from,
-            to,
-            event_types,
-            categories,
-            brands,
-            min_price,
-            max_price,
-            products,
-            users,
-            missing,
-        },
-    );
+    let some =
+        some.prop_map(
+            |((from, to), event_types, categories, brands, (min_price, max_price), (products, users), missing)| {
+                Filter { from, to, event_types, categories, brands, min_price, max_price, products, users, missing }
+            },
+        );
     prop_oneof![1 => Just(Filter::default()), 2 => some]
 }
 

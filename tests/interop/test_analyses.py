@@ -56,7 +56,7 @@ def test_all_analyses_are_there():
         "user_top_category_brand", "most_engaged_users", "price_sensitivity", "price_bands", "top_categories",
         "top_category_prices", "top_interactions", "sales_history", "conversion_funnel", "session_metrics",
         "customer_segments", "product_performance", "brand_performance", "hourly_activity", "cohort_retention",
-        "daily_activity", "key_figures", "category_affinity", "price_elasticity",
+        "daily_activity", "key_figures", "category_affinity", "price_elasticity", "data_quality",
     }
 
 

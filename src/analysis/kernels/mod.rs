@@ -33,4 +33,5 @@ kernels! {
     key_figures::KeyFigures,
     category_affinity::CategoryAffinity,
     price_elasticity::PriceElasticity,
+    data_quality::DataQuality,
 }
