@@ -376,15 +376,41 @@ pub(crate) struct Serve {
   cartlog report --tableau shop.twbx
   cartlog report --tableau october.twbx --from 2019-10-01 --to 2019-11-01
   cartlog report --tableau shop.twbx --tableau-version 2026.1
+  cartlog report --hyper shop.hyper              results and events as a Tableau extract
+  cartlog report --chart brands --measure views --from 2019-10-01 --out brands.svg
+
+Charts: history, funnel, categories, brands, products, week, segments, prices, price_bands, price_spread, conversion,
+engaged, interactions, cohorts, quality.
 
 The workbook opens in Tableau 2018.1 or newer. It holds the results as CSV files and needs nothing beside it.")]
 pub(crate) struct Report {
     /// Write one page with charts and tables, which needs nothing beside it
-    #[arg(long, value_name = "FILE.html", required_unless_present = "tableau")]
+    #[arg(long, value_name = "FILE.html", required_unless_present_any = ["tableau", "hyper", "chart"])]
     pub(crate) html: Option<PathBuf>,
     /// Write a packaged Tableau workbook
     #[arg(long, value_name = "FILE.twbx")]
     pub(crate) tableau: Option<PathBuf>,
+    /// Write an extract of all results and of the events, by Tableau's own engine (Python's package tableauhyperapi)
+    #[arg(long, value_name = "FILE.hyper")]
+    pub(crate) hyper: Option<PathBuf>,
+    /// The Python that has that package
+    #[arg(long, value_name = "PROGRAM", default_value = "python3", env = "CARTLOG_PYTHON", hide_env_values = true)]
+    pub(crate) python: String,
+    /// Write one chart as a picture to --out
+    #[arg(long, value_name = "NAME", requires = "out")]
+    pub(crate) chart: Option<String>,
+    /// The picture's file
+    #[arg(long, short, value_name = "FILE.svg|FILE.png", requires = "chart")]
+    pub(crate) out: Option<PathBuf>,
+    /// The picture's format [default: by the file's name]
+    #[arg(long, value_name = "svg|png", requires = "chart")]
+    pub(crate) format: Option<String>,
+    /// The picture's width in pixels, 200 to 2000
+    #[arg(long, value_name = "PIXELS", default_value_t = 800, value_parser = clap::value_parser!(u32).range(200..=2000), requires = "chart")]
+    pub(crate) width: u32,
+    /// What the picture counts where it could count several things
+    #[arg(long, value_name = "revenue|purchases|views", default_value = "revenue", requires = "chart")]
+    pub(crate) measure: String,
     /// Form of the workbook: 18.1 opens in Tableau 2018.1 or newer, 2026.1 is the current schema
     #[arg(long, value_name = "18.1|2026.1", default_value = "18.1")]
     pub(crate) tableau_version: String,

@@ -27,6 +27,31 @@ pub enum ReportError {
     /// A table can't be written as CSV, or the file can't be written.
     #[error(transparent)]
     Export(#[from] ExportError),
+    /// Tableau's engine isn't there.
+    #[error(
+        "an extract is written by Tableau's own engine, which {python} doesn't have ({reason}): pip install tableauhyperapi, \
+         and name that Python with --python"
+    )]
+    NoHyper {
+        /// The Python that was asked.
+        python: String,
+        /// What it said.
+        reason: String,
+    },
+    /// Tableau's engine failed.
+    #[error("{path}: the extract can't be made: {reason}")]
+    Hyper {
+        /// The extract.
+        path: PathBuf,
+        /// What went wrong.
+        reason: String,
+    },
+    /// A picture can't be drawn.
+    #[error("the picture can't be drawn: {reason}")]
+    Picture {
+        /// What went wrong, and what to do.
+        reason: String,
+    },
     /// The package can't be made.
     #[error("{path}: packing the workbook failed: {source}")]
     Pack {

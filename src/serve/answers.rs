@@ -4,6 +4,7 @@
 //! turn, first come first served. Answers are kept while the store stays as it is, up to a bound.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,8 @@ use cartlog_storage::store::Snapshot;
 use tokio::sync::Semaphore;
 
 use super::error::ServeError;
+use super::growth::{Growth, LogEnd};
+use super::outgoing::Outgoing;
 use super::question::Question;
 use crate::analysis::{Analysis, Input};
 use crate::table::Table;
@@ -26,7 +29,10 @@ const KEPT_BYTES: usize = 64 << 20;
 pub struct Answers {
     store: Mutex<Held>,
     kept: Mutex<VecDeque<Kept>>,
+    growth: Mutex<Growth>,
     turn: Arc<Semaphore>,
+    computed: AtomicU64,
+    pub(super) outgoing: Outgoing,
 }
 
 /// The store as last looked at.
@@ -54,7 +60,10 @@ impl Answers {
         Ok(Self {
             store: Mutex::new(Held { snapshot, looked: Instant::now() }),
             kept: Mutex::default(),
+            growth: Mutex::default(),
             turn: Arc::new(Semaphore::new(1)),
+            computed: AtomicU64::new(0),
+            outgoing: Outgoing::default(),
         })
     }
 
@@ -64,7 +73,7 @@ impl Answers {
     /// Those of [`Snapshot::refresh`].
     pub async fn snapshot(self: &Arc<Self>) -> Result<Arc<Snapshot>, ServeError> {
         let known = {
-            let held = self.held();
+            let held = lock(&self.store);
             if held.looked.elapsed() < FRESH {
                 return Ok(Arc::clone(&held.snapshot));
             }
@@ -72,7 +81,8 @@ impl Answers {
         };
         let refreshed = tokio::task::spawn_blocking(move || known.refresh()).await?;
         let refreshed = Arc::new(refreshed?);
-        let mut held = self.held();
+        lock(&self.growth).note(Instant::now(), refreshed.rows());
+        let mut held = lock(&self.store);
         // Another request may have seen a later commit meanwhile.
         if refreshed.generation() >= held.snapshot.generation() {
             *held = Held { snapshot: refreshed, looked: Instant::now() };
@@ -99,26 +109,45 @@ impl Answers {
         if let Some(table) = self.known(generation, analysis.name(), question) {
             return Ok(table);
         }
-        let asked = question.clone();
-        // The turn ends with the work, also when whoever asked is gone.
+        let (answers, question) = (Arc::clone(self), question.clone());
+        // Whoever goes away while waiting for a turn gives it up with that. What has been begun is finished and kept: others may
+        // ask the same.
         let answer = tokio::task::spawn_blocking(move || {
-            let input = Input::of(&snapshot, &asked.filter)?;
-            let table = analysis.answer(&input, &asked.parameters);
-            drop(turn);
-            table
+            let _turn = turn;
+            let input = Input::of(&snapshot, &question.filter)?;
+            answers.computed.fetch_add(1, Ordering::Relaxed);
+            let table = Arc::new(analysis.answer(&input, &question.parameters)?);
+            answers.keep(Kept { generation, analysis: analysis.name(), question, table: Arc::clone(&table) });
+            Ok::<_, ServeError>(table)
         });
-        let table = Arc::new(answer.await??);
-        self.keep(Kept {
-            generation,
-            analysis: analysis.name(),
-            question: question.clone(),
-            table: Arc::clone(&table),
-        });
-        Ok(table)
+        answer.await?
+    }
+
+    /// How many questions were computed, not answered from what was kept.
+    #[must_use]
+    pub fn computed(&self) -> u64 {
+        self.computed.load(Ordering::Relaxed)
+    }
+
+    /// Takes in where the log ends that the store is filled from; `None` when that can't be told.
+    pub fn log_ends(&self, ends: Option<Vec<LogEnd>>) {
+        lock(&self.growth).log_ends(ends);
+    }
+
+    /// Rows a second that came of late, as far as somebody looked.
+    #[must_use]
+    pub fn rate(&self) -> f64 {
+        lock(&self.growth).rate(Instant::now())
+    }
+
+    /// Records in the log that a snapshot lacks; `None` if the log isn't known.
+    #[must_use]
+    pub fn behind(&self, snapshot: &Snapshot) -> Option<u64> {
+        lock(&self.growth).behind(snapshot.positions())
     }
 
     fn known(&self, generation: u64, analysis: &str, question: &Question) -> Option<Arc<Table>> {
-        let kept = self.kept();
+        let kept = lock(&self.kept);
         let mut same = kept
             .iter()
             .filter(|kept| kept.generation == generation && kept.analysis == analysis && kept.question == *question);
@@ -128,7 +157,7 @@ impl Answers {
     /// Keeps an answer; those of earlier commits go, and then the oldest ones.
     fn keep(&self, answer: Kept) {
         let bytes = |kept: &Kept| kept.table.rows.get_array_memory_size();
-        let mut kept = self.kept();
+        let mut kept = lock(&self.kept);
         kept.retain(|kept| kept.generation >= answer.generation);
         kept.push_back(answer);
         let mut all: usize = kept.iter().map(bytes).sum();
@@ -137,12 +166,67 @@ impl Answers {
             all -= bytes(&oldest);
         }
     }
+}
 
-    fn held(&self) -> MutexGuard<'_, Held> {
-        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use cartlog_storage::store::Dictionary;
+
+    use super::*;
+    use crate::analysis::find;
+    use crate::event;
+
+    fn of_nothing() -> Arc<Answers> {
+        let dictionaries = vec![Dictionary::default(); event::schema().columns.len()];
+        let snapshot = Arc::new(Snapshot::in_memory(event::schema(), Vec::new(), dictionaries));
+        // Looked at in the future, it is fresh all through the test.
+        let looked = Instant::now() + Duration::from_secs(3600);
+        Arc::new(Answers {
+            store: Mutex::new(Held { snapshot, looked }),
+            kept: Mutex::default(),
+            growth: Mutex::default(),
+            turn: Arc::new(Semaphore::new(1)),
+            computed: AtomicU64::new(0),
+            outgoing: Outgoing::default(),
+        })
     }
 
-    fn kept(&self) -> MutexGuard<'_, VecDeque<Kept>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn asked(answers: &Arc<Answers>, limit: &str) -> tokio::task::JoinHandle<Result<Arc<Table>, ServeError>> {
+        let analysis = find("top_categories").unwrap();
+        let mut question = Question::default();
+        question.parameters.set(analysis, "limit", limit).unwrap();
+        let answers = Arc::clone(answers);
+        tokio::spawn(async move { answers.ask(analysis, &question).await })
+    }
+
+    #[tokio::test]
+    async fn the_same_question_is_computed_once() {
+        let answers = of_nothing();
+        let asked: Vec<_> = (0..50).map(|_| asked(&answers, "7")).collect();
+        let mut tables = Vec::new();
+        for each in asked {
+            tables.push(each.await.unwrap().unwrap());
+        }
+        assert!(tables.iter().all(|table| Arc::ptr_eq(table, &tables[0])));
+        assert_eq!(answers.computed(), 1);
+    }
+
+    #[tokio::test]
+    async fn who_leaves_before_its_turn_costs_nothing() {
+        let answers = of_nothing();
+        let turn = Arc::clone(&answers.turn).acquire_owned().await.unwrap();
+        let waiting: Vec<_> = ["3", "4", "5"].into_iter().map(|limit| asked(&answers, limit)).collect();
+        tokio::task::yield_now().await;
+        waiting.iter().for_each(tokio::task::JoinHandle::abort);
+        for each in waiting {
+            assert!(each.await.unwrap_err().is_cancelled());
+        }
+        drop(turn);
+        asked(&answers, "6").await.unwrap().unwrap();
+        assert_eq!(answers.computed(), 1);
     }
 }

@@ -1,19 +1,24 @@
 //! The live dashboard: a page and a small API over the store as of its last commit, for this machine only.
 //!
-//! `question` turns a query string into what an analysis takes, `answers` answers it when it is its turn, `routes` and
-//! `page` say at which addresses and how it looks, `host` which names the server answers to, `server` how connections are
-//! bounded.
+//! `question` turns a query string into what an analysis takes, `view` a page's address into what is shown of it,
+//! `answers` answers when it is its turn, `growth` says how the store grows meanwhile, `routes` and `page` say at which addresses and
+//! how it looks, `host` which names the server answers to, `server` how connections are bounded.
 
 mod answers;
 mod error;
+mod growth;
 mod host;
+mod outgoing;
 mod page;
 mod question;
 mod routes;
 mod server;
+mod values;
+mod view;
 
 pub use answers::Answers;
 pub use error::ServeError;
+pub use growth::LogEnd;
 pub use host::Hosts;
 pub use question::{Question, QuestionError};
 pub use server::Server;

@@ -1,141 +1,323 @@
-// The page: the address holds the question, and every part is asked for by itself.
+// The page: its address holds the question, and every part of it is fetched as it is to be shown.
 "use strict";
 
 const parts = [...document.querySelectorAll("[data-part]")];
 const form = document.getElementById("filters");
-const problem = document.getElementById("problem");
-const state = document.getElementById("status");
-const POLL_MS = 2000;
-const lists = ["category", "brand", "user"];
+const [problem, state, chosen, presets, tip, told] = ["problem", "status", "chosen", "presets", "tip", "told"].map((id) => document.getElementById(id));
+const POLL_MS = 1000;
+const DAY_MS = 86_400_000;
+const lists = ["category", "brand", "product", "user"];
+const named = { from: "from", to: "before", min_price: "price from", max_price: "price to", event_type: "events" };
 let asking = new AbortController();
+let known = null;
+
+// ---- parts
 
 // Only well-formed answers of this server come in here; all text in them was escaped where they were made.
 function place(part, markup) {
   const open = part.querySelector("details")?.open ?? false;
+  const scrolled = part.querySelector(".scroll")?.scrollTop ?? 0;
+  const held = part.contains(document.activeElement) ? keyOf(document.activeElement) : null;
   const parsed = new DOMParser().parseFromString(markup, "text/html");
+  for (const title of parsed.querySelectorAll("svg [data-label] > title")) {
+    title.parentNode.dataset.tip = title.textContent;
+    title.remove();
+  }
   part.replaceChildren(...parsed.body.childNodes);
   const details = part.querySelector("details");
   if (details) details.open = open;
+  if (scrolled) part.querySelector(".scroll").scrollTop = scrolled;
+  if (part.dataset.part === "history") prepareDays(part);
+  if (held) part.querySelector(held)?.focus({ preventScroll: true });
+}
+
+// Where the keyboard is, as a selector that finds the same place in the next answer.
+function keyOf(element) {
+  if (element.dataset.label) return `[data-label="${CSS.escape(element.dataset.label)}"]`;
+  return { summary: "summary", svg: "svg", a: ".file", div: ".scroll" }[element.localName] ?? null;
+}
+
+function widthOf(part) {
+  const section = part.querySelector("section");
+  if (!section) return 0;
+  const style = getComputedStyle(section);
+  return Math.floor(section.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight));
 }
 
 async function show(part, signal) {
   part.setAttribute("aria-busy", "true");
-  const answer = await fetch(`/parts/${part.dataset.part}${location.search}`, { signal });
+  const asked = new URLSearchParams(location.search);
+  const width = Math.min(Math.max(widthOf(part), 200), 2000);
+  if (part.dataset.part !== "figures") asked.set("width", width);
+  part.dataset.width = width;
+  const answer = await fetch(`/parts/${part.dataset.part}?${asked}`, { signal });
   if (!answer.ok) throw new Error((await answer.json()).error);
   place(part, await answer.text());
   part.setAttribute("aria-busy", "false");
 }
 
-async function showAll() {
+async function showAll(which = parts) {
   asking.abort();
   asking = new AbortController();
   const { signal } = asking;
-  const shown = await Promise.allSettled(parts.map((part) => show(part, signal)));
+  const unfinished = parts.filter((part) => which.includes(part) || part.getAttribute("aria-busy") === "true");
+  const shown = await Promise.allSettled(unfinished.map((part) => show(part, signal)));
   if (signal.aborted) return;
   const failed = shown.find((each) => each.status === "rejected");
   problem.hidden = !failed;
   problem.textContent = failed ? failed.reason.message : "";
 }
 
+// ---- the address
+
+function address(asked) {
+  const query = asked.toString();
+  return query ? `/?${query}` : "/";
+}
+
+function go(to) {
+  if (to !== location.pathname + location.search) history.pushState(null, "", to);
+  fill();
+  showAll();
+}
+
 function fill() {
   const asked = new URLSearchParams(location.search);
   for (const field of form.elements) {
-    if (field.name) field.value = asked.getAll(field.name).join(", ");
+    if (field.name === "measure") field.checked = field.value === (asked.get("measure") ?? "revenue");
+    else if (field.name) field.value = asked.getAll(field.name).join(", ");
   }
+  showChosen(asked);
+  showPresets(asked);
 }
 
-function go(address) {
-  if (address !== location.pathname + location.search) history.pushState(null, "", address);
-  fill();
-  showAll();
+function chip(text, asked, label) {
+  const link = document.createElement("a");
+  link.href = address(asked);
+  link.textContent = text;
+  if (label) {
+    link.className = "chip";
+    link.setAttribute("aria-label", label);
+  }
+  return link;
+}
+
+// What is chosen, each with a way out of it; a category also with the ways up the tree.
+function showChosen(asked) {
+  const links = [];
+  for (const [name, value] of asked) {
+    if (name === "measure") continue;
+    const without = new URLSearchParams([...asked].filter(([other, its]) => other !== name || its !== value));
+    if (name === "category") {
+      const steps = value.split(".");
+      for (let depth = 1; depth < steps.length; depth++) {
+        const above = new URLSearchParams(without);
+        above.append("category", steps.slice(0, depth).join("."));
+        links.push(chip(`${steps.slice(0, depth).join(".")} ›`, above));
+      }
+    }
+    links.push(chip(`${named[name] ?? name}: ${value} ×`, without, `Remove ${named[name] ?? name} ${value}`));
+  }
+  if (links.length > 1) links.push(chip("Everything", new URLSearchParams()));
+  chosen.replaceChildren(...links);
+}
+
+// The last days that the store has.
+function showPresets(asked) {
+  if (!known?.last_event) return;
+  const end = Date.parse(`${known.last_event.slice(0, 10)}T00:00:00Z`) + DAY_MS;
+  const day = (instant) => new Date(instant).toISOString().slice(0, 10);
+  const links = [1, 7, 14, 30].filter((days) => end - days * DAY_MS >= Date.parse(`${known.first_event.slice(0, 10)}T00:00:00Z`)).map((days) => {
+    const those = new URLSearchParams(asked);
+    those.set("from", day(end - days * DAY_MS));
+    those.set("to", day(end));
+    return chip(days === 1 ? "last day" : `last ${days} days`, those);
+  });
+  const texts = links.map((link) => link.outerHTML).join();
+  if (presets.dataset.texts === texts) return;
+  presets.dataset.texts = texts;
+  presets.replaceChildren(...links);
 }
 
 form.addEventListener("submit", (event) => {
   event.preventDefault();
   const asked = new URLSearchParams();
   for (const [name, text] of new FormData(form)) {
+    if (name === "measure" && text === "revenue") continue;
     const values = lists.includes(name) ? text.split(",") : [text];
     for (const value of values) if (value.trim()) asked.append(name, value.trim());
   }
-  const query = asked.toString();
-  go(query ? `/?${query}` : "/");
+  go(address(asked));
 });
 
 form.addEventListener("change", () => form.requestSubmit());
 
 document.addEventListener("click", (event) => {
   const link = event.target.closest("a");
-  const address = link?.getAttribute("href");
-  if (!address || link.hasAttribute("download") || event.ctrlKey || event.metaKey || !/^\/(\?|$)/.test(address)) return;
+  const to = link?.getAttribute("href");
+  if (!to || link.hasAttribute("download") || event.ctrlKey || event.metaKey || event.shiftKey || !/^\/(\?|$)/.test(to)) return;
   event.preventDefault();
-  go(address);
+  go(to);
 });
 
 window.addEventListener("popstate", () => { fill(); showAll(); });
 
-// Dragging over the days chooses them; the fields above do the same by keyboard.
-let start = null;
+// ---- choosing days: by dragging over them, or by arrow keys and Enter
 
-function dayAt(svg, event) {
-  const at = event.clientX;
-  const points = [...svg.querySelectorAll("circle[data-label]")];
-  const distance = (point) => { const box = point.getBoundingClientRect(); return Math.abs((box.left + box.right) / 2 - at); };
-  return points.reduce((nearest, point) => (!nearest || distance(point) < distance(nearest) ? point : nearest), null);
+const picture = () => document.querySelector("#history svg");
+const days = () => [...picture().querySelectorAll("[data-label]")];
+let start = null;
+let at = null;
+
+function prepareDays(part) {
+  const svg = part.querySelector("svg");
+  svg.tabIndex = 0;
+  svg.setAttribute("role", "application");
+  svg.setAttribute("aria-label", `${svg.getAttribute("aria-label")}. Arrow keys go from day to day, with Shift they choose days, Enter shows them.`);
+  start = at = null;
 }
 
-function band(svg, from, to) {
-  svg.querySelector(".band")?.remove();
-  const [left, right] = [from, to].map((point) => Number(point.getAttribute("cx"))).sort((a, b) => a - b);
+function dayAt(event) {
+  const middle = (day) => { const box = day.firstElementChild.getBoundingClientRect(); return (box.left + box.right) / 2; };
+  const distance = (day) => Math.abs(middle(day) - event.clientX);
+  return days().reduce((nearest, day) => (!nearest || distance(day) < distance(nearest) ? day : nearest), null);
+}
+
+// Marks the days from one to where the choice has got; none without one.
+function mark(from) {
+  const svg = picture();
+  svg?.querySelector(".brush")?.remove();
+  if (!from || !at) return;
+  const edges = [from, at].flatMap((day) => {
+    const left = Number(day.firstElementChild.getAttribute("x"));
+    return [left, left + Number(day.firstElementChild.getAttribute("width"))];
+  });
   const rect = document.createElementNS("http://www.w3.org/2000/svg", "rect");
-  for (const [name, value] of Object.entries({ class: "band", x: left, y: 10, width: Math.max(right - left, 2), height: 206 })) {
+  const [left, right] = [Math.min(...edges), Math.max(...edges)];
+  for (const [name, value] of Object.entries({ class: "brush", x: left, y: 12, width: Math.max(right - left, 2), height: 222 })) {
     rect.setAttribute(name, value);
   }
   svg.append(rect);
 }
 
+function choose() {
+  const [from, to] = [start ?? at, at].map((day) => day.dataset.label).sort();
+  form.elements.from.value = from;
+  form.elements.to.value = new Date(Date.parse(`${to}T00:00:00Z`) + DAY_MS).toISOString().slice(0, 10);
+  forget();
+  form.requestSubmit();
+}
+
+function forget() {
+  start = at = null;
+  mark(null);
+}
+
 document.addEventListener("pointerdown", (event) => {
-  const svg = event.target.closest("#sales_history svg");
-  start = svg && event.button === 0 ? dayAt(svg, event) : null;
+  if (!event.target.closest("#history svg") || event.button !== 0) return;
+  start = at = dayAt(event);
 });
 
 document.addEventListener("pointermove", (event) => {
-  const svg = start?.closest("svg");
-  if (svg) band(svg, start, dayAt(svg, event));
+  if (start && event.buttons & 1) { at = dayAt(event); mark(start); }
+  showTip(event.target.closest?.("[data-tip]"), event.clientX, event.clientY);
 });
 
-document.addEventListener("pointerup", (event) => {
-  const svg = start?.closest("svg");
-  if (!svg) return;
-  const [from, to] = [start, dayAt(svg, event)].map((point) => point.dataset.label).sort();
-  start = null;
-  svg.querySelector(".band")?.remove();
-  if (from === to) return;
-  const after = new Date(`${to}T00:00:00Z`);
-  after.setUTCDate(after.getUTCDate() + 1);
-  form.elements.from.value = from;
-  form.elements.to.value = after.toISOString().slice(0, 10);
-  form.requestSubmit();
+document.addEventListener("pointerup", () => {
+  if (start && start !== at) choose();
+  else if (start) forget();
 });
 
-// What the store holds, and whether something came since.
-let known = null;
+document.addEventListener("pointercancel", forget);
+
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") { tip.hidden = true; forget(); }
+  if (event.target !== picture()) return;
+  const all = days();
+  const here = all.indexOf(at);
+  const to = { ArrowLeft: here < 0 ? all.length - 1 : here - 1, ArrowRight: here + 1, Home: 0, End: all.length - 1 }[event.key];
+  if (event.key === "Enter" && at) choose();
+  if (to === undefined || !all[to]) return;
+  event.preventDefault();
+  if (event.shiftKey) start ??= at ?? all[to];
+  else start = null;
+  at = all[to];
+  mark(start ?? at);
+  const box = at.firstElementChild.getBoundingClientRect();
+  showTip(at, box.left, box.top + 20);
+  told.textContent = at.dataset.tip;
+});
+
+// ---- what a mark says
+
+function showTip(mark, x, y) {
+  tip.hidden = !mark;
+  if (!mark) return;
+  tip.textContent = mark.dataset.tip;
+  tip.style.left = `${Math.max(4, Math.min(x + 14, innerWidth - tip.offsetWidth - 8))}px`;
+  tip.style.top = `${y + 18 + tip.offsetHeight > innerHeight ? y - tip.offsetHeight - 8 : y + 18}px`;
+}
+
+document.documentElement.addEventListener("pointerleave", () => { tip.hidden = true; });
+
+// ---- what the store holds, and what came since
+
+let refreshing = false;
+let shown = null;
 
 async function look() {
   try {
     const now = await (await fetch("/api/status")).json();
-    const rate = known && now.rows > known.rows ? (now.rows - known.rows) / ((Date.now() - known.at) / 1000) : 0;
-    const number = (value) => value.toLocaleString("en");
-    state.textContent = `${number(now.rows)} events` +
-      (rate ? `, ${number(Math.round(rate))} more a second` : "") +
-      `; ${number(now.rows_rejected)} lines rejected, ${number(now.rows_duplicate)} duplicates`;
-    if (known && now.commit !== known.commit) showAll();
-    known = { ...now, at: Date.now() };
+    const number = (value) => Math.round(value).toLocaleString("en");
+    const live = now.rows_per_second > 0;
+    const said = [
+      `${number(now.rows)} events`,
+      live && `${number(now.rows_per_second)} more a second`,
+      now.records_behind !== null && `${number(now.records_behind)} records behind the topic`,
+      `${number(now.rows_rejected)} rejected`,
+      `${number(now.rows_duplicate)} duplicates`,
+    ];
+    state.replaceChildren();
+    if (live) state.append(Object.assign(document.createElement("b"), { textContent: "● live " }));
+    state.append(said.filter(Boolean).join(" · "));
+    known = now;
+    shown ??= now.commit;
+    showPresets(new URLSearchParams(location.search));
+    if (shown !== now.commit && !refreshing && !start) {
+      shown = now.commit;
+      // Never busier with what comes in than with whoever looks at it.
+      refreshing = true;
+      const began = Date.now();
+      showAll().finally(() => setTimeout(() => { refreshing = false; }, Date.now() - began));
+    }
   } catch {
     state.textContent = "The server doesn't answer.";
   }
-  setTimeout(look, POLL_MS);
+  setTimeout(look, document.hidden ? 10 * POLL_MS : POLL_MS);
 }
 
+async function suggest() {
+  const values = await (await fetch("/api/values")).json();
+  const option = (value) => Object.assign(document.createElement("option"), { value, textContent: value });
+  for (const name of ["category", "brand"]) {
+    document.getElementById(`known-${name}`).replaceChildren(...values[name].map(option));
+  }
+  form.elements.event_type.append(...values.event_type.map(option));
+  fill();
+}
+
+// A picture is drawn for the room that it has.
+let resizing = 0;
+new ResizeObserver(() => {
+  clearTimeout(resizing);
+  resizing = setTimeout(() => {
+    const changed = parts.filter((part) => part.dataset.width && part.dataset.part !== "figures" && Math.abs(widthOf(part) - Number(part.dataset.width)) > 8);
+    if (changed.length) showAll(changed);
+  }, 150);
+}).observe(document.querySelector("main"));
+
+document.getElementById("choose").open = innerWidth > 720;
 fill();
+suggest();
 showAll();
 look();

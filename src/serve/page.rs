@@ -2,35 +2,63 @@
 
 use std::fmt::Write as _;
 
-use super::routes::Pairs;
-use crate::report::html::{Links, SECTIONS, escape};
+use super::view::{Pairs, View};
+use crate::report::{Link, Links, Measure, SECTIONS, Section, escape};
 
-/// The event types that can be chosen.
-const EVENT_TYPES: [&str; 4] = ["view", "cart", "remove_from_cart", "purchase"];
+/// The filters that can be typed: name, label, kind of field, example.
+const FIELDS: [(&str, &str, &str, &str); 8] = [
+    ("from", "From", "date", ""),
+    ("to", "Up to before", "date", ""),
+    ("category", "Category", "text", "electronics"),
+    ("brand", "Brand", "text", "samsung"),
+    ("product", "Product", "text", "1004856"),
+    ("min_price", "Price from", "text", "10"),
+    ("max_price", "Price to", "text", "500"),
+    ("user", "User", "text", "513021392"),
+];
 
-/// The addresses of a page that shows what `pairs` ask for.
+/// The filter that chooses by a column.
+fn filter_of(column: &str) -> Option<&'static str> {
+    Some(match column {
+        "category_code" => "category",
+        "brand" => "brand",
+        "product_id" => "product",
+        "user_id" => "user",
+        "min_price" => "min_price",
+        "max_price" => "max_price",
+        _ => return None,
+    })
+}
+
+/// The addresses of a page that shows what a view asks for.
 pub(super) struct Addresses<'a> {
-    pub(super) pairs: &'a Pairs,
-    /// The analysis of the section.
-    pub(super) analysis: &'static str,
+    pub(super) view: &'a View,
+    pub(super) section: &'static Section,
 }
 
 impl Links for Addresses<'_> {
-    fn only(&self, column: &str, value: &str) -> Option<String> {
-        let name = match column {
-            "category_code" => "category",
-            "brand" => "brand",
-            "user_id" => "user",
-            _ => return None,
-        };
-        let others = self.pairs.iter().filter(|(other, _)| other != name);
-        let others = others.map(|(name, value)| (name.as_str(), value.as_str()));
-        Some(format!("/{}", query(others.chain([(name, value)]))))
+    fn only(&self, values: &[(&str, String)]) -> Option<Link> {
+        let wanted: Vec<(&str, &str)> =
+            values.iter().map(|(column, value)| Some((filter_of(column)?, value.as_str()))).collect::<Option<_>>()?;
+        // A band of prices has an end or none: both belong to it.
+        let is_price = |name: &str| name.ends_with("_price");
+        let replaced =
+            |name: &str| wanted.iter().any(|(wanted, _)| *wanted == name || (is_price(wanted) && is_price(name)));
+        let now: Vec<(&str, &str)> = self.view.pairs().filter(|(name, _)| replaced(name)).collect();
+        let is_chosen = now.len() == wanted.len() && wanted.iter().all(|pair| now.contains(pair));
+        let others = self.view.page_pairs().filter(|(name, _)| !replaced(name));
+        let address = if is_chosen { query(others) } else { query(others.chain(wanted.iter().copied())) };
+        Some(Link { address: format!("/{address}"), is_chosen })
+    }
+
+    fn chosen(&self, column: &str) -> Vec<String> {
+        let Some(filter) = filter_of(column) else { return Vec::new() };
+        self.view.pairs().filter(|(name, _)| *name == filter).map(|(_, value)| value.to_owned()).collect()
     }
 
     fn file(&self) -> Option<String> {
-        let pairs = self.pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        Some(format!("/api/analyses/{}{}", self.analysis, query(pairs.chain([("format", "csv")]))))
+        let pairs = self.view.pairs().chain(self.section.parameters.iter().copied()).chain([("format", "csv")]);
+        Some(format!("/api/analyses/{}{}", self.section.analysis, query(pairs)))
     }
 }
 
@@ -40,46 +68,50 @@ pub(super) fn shell(pairs: &Pairs) -> String {
         let values = pairs.iter().filter(|(given, _)| given == name).map(|(_, value)| value.as_str());
         escape(&values.collect::<Vec<_>>().join(", "))
     };
-    let mut form = String::new();
-    for (name, label, kind, example) in [
-        ("from", "From", "date", ""),
-        ("to", "Up to before", "date", ""),
-        ("category", "Category", "text", "electronics"),
-        ("brand", "Brand", "text", "samsung"),
-        ("min_price", "Price from", "text", "10"),
-        ("max_price", "to", "text", "500"),
-        ("user", "User", "text", ""),
-    ] {
+    let mut form = "<fieldset><legend>Count by</legend>".to_owned();
+    for (place, measure) in Measure::ALL.into_iter().enumerate() {
+        let name = measure.name();
+        let is_chosen = value("measure") == name || (place == 0 && Measure::find(&value("measure")).is_none());
+        let checked = if is_chosen { " checked" } else { "" };
+        let _ = write!(form, "<label><input type=\"radio\" name=\"measure\" value=\"{name}\"{checked}>{name}</label>");
+    }
+    form += "</fieldset>\n";
+    for (name, label, kind, example) in FIELDS {
+        let list = if matches!(name, "category" | "brand") { format!(" list=\"known-{name}\"") } else { String::new() };
         let _ = writeln!(
             form,
-            "<label>{label}<input name=\"{name}\" type=\"{kind}\" value=\"{}\" placeholder=\"{example}\"></label>",
+            "<label>{label}<input name=\"{name}\" type=\"{kind}\" value=\"{}\" placeholder=\"{example}\"{list} autocomplete=\"off\"></label>",
             value(name)
         );
     }
-    form += "<label>Events<select name=\"event_type\"><option value=\"\">all</option>";
-    for event_type in EVENT_TYPES {
-        let chosen = if value("event_type") == event_type { " selected" } else { "" };
-        let _ = write!(form, "<option{chosen}>{event_type}</option>");
-    }
-    form += "</select></label>\n<button>Show</button> <a href=\"/\">Everything</a>\n";
+    let _ = writeln!(
+        form,
+        "<label>Events<select name=\"event_type\" data-chosen=\"{}\"><option value=\"\">all</option></select></label>\n\
+         <button>Show</button>\n<datalist id=\"known-category\"></datalist><datalist id=\"known-brand\"></datalist>",
+        value("event_type")
+    );
     let mut parts = String::new();
     for section in &SECTIONS {
         let _ = writeln!(
             parts,
-            "<div class=\"part\" data-part=\"{}\" aria-busy=\"true\"><section><h2>{}</h2></section></div>",
-            section.table,
+            "<div class=\"part w{}\" data-part=\"{}\" aria-busy=\"true\"><section><h2>{}</h2></section></div>",
+            section.columns,
+            section.name,
             escape(section.title)
         );
     }
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>Shop events</title>\n\
+         <link rel=\"icon\" href=\"/icon.svg\">\n\
          <link rel=\"stylesheet\" href=\"/page.css\">\n<script src=\"/page.js\" defer></script>\n</head>\n<body>\n\
-         <header>\n<h1>Shop events</h1>\n<p id=\"status\" role=\"status\">…</p>\n\
-         <form id=\"filters\" action=\"/\">\n{form}</form>\n<p id=\"problem\" role=\"alert\" hidden></p>\n\
-         <noscript><p>The charts are drawn by a script; <code>cartlog report --html</code> writes them without.</p></noscript>\n\
-         </header>\n<main>\n<div class=\"part wide\" data-part=\"figures\" aria-busy=\"true\"></div>\n{parts}</main>\n\
-         </body>\n</html>\n"
+         <header>\n<div class=\"top\"><h1>Shop events</h1>\n<p id=\"status\" role=\"status\">…</p></div>\n\
+         <details id=\"choose\" open><summary>Choose events</summary>\n\
+         <form id=\"filters\" action=\"/\">\n{form}</form>\n<nav id=\"presets\" aria-label=\"Days\"></nav></details>\n\
+         <nav id=\"chosen\" aria-label=\"Chosen\"></nav>\n<p id=\"problem\" role=\"alert\" hidden></p>\n\
+         <noscript><p>The charts are fetched by a script; <code>cartlog report --html</code> writes them without.</p></noscript>\n\
+         </header>\n<main>\n<div class=\"part w12\" data-part=\"figures\" aria-busy=\"true\"></div>\n{parts}</main>\n\
+         <p id=\"told\" class=\"unseen\" role=\"status\"></p>\n<div id=\"tip\" aria-hidden=\"true\" hidden></div>\n</body>\n</html>\n"
     )
 }
 
@@ -104,4 +136,34 @@ fn encoded(text: &str) -> String {
         }
     }
     encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn link(pairs: &[(&str, &str)], values: &[(&str, &str)]) -> Link {
+        let pairs: Pairs = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let view = View::of(pairs).unwrap();
+        let values: Vec<_> = values.iter().map(|(column, value)| (*column, (*value).to_owned())).collect();
+        Addresses { view: &view, section: &SECTIONS[0] }.only(&values).unwrap()
+    }
+
+    #[test]
+    fn a_second_click_takes_the_first_one_back() {
+        let first = link(&[("from", "2019-10-01"), ("measure", "views")], &[("brand", "a b")]);
+        assert_eq!(first.address, "/?from=2019-10-01&measure=views&brand=a%20b");
+        let second = link(&[("brand", "a b"), ("measure", "views")], &[("brand", "a b")]);
+        assert_eq!((second.address.as_str(), second.is_chosen), ("/?measure=views", true));
+        let other = link(&[("brand", "a"), ("brand", "b")], &[("brand", "b")]);
+        assert_eq!((other.address.as_str(), other.is_chosen), ("/?brand=b", false));
+    }
+
+    #[test]
+    fn a_band_of_prices_replaces_another_one() {
+        let open = link(&[("min_price", "10"), ("max_price", "24.9999")], &[("min_price", "1000")]);
+        assert_eq!((open.address.as_str(), open.is_chosen), ("/?min_price=1000", false));
+        let same = [("min_price", "10"), ("max_price", "24.9999")];
+        assert!(link(&same, &same).is_chosen);
+    }
 }

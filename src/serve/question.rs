@@ -125,7 +125,14 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_named() {
-        let wrong = [("to", "never"), ("user", "anna"), ("product", "1.5"), ("missing", "maybe"), ("max_price", "1e9"), ("limit", "0")];
+        let wrong = [
+            ("to", "never"),
+            ("user", "anna"),
+            ("product", "1.5"),
+            ("missing", "maybe"),
+            ("max_price", "1e9"),
+            ("limit", "0"),
+        ];
         for (name, value) in wrong.into_iter().chain([("colour", "red")]) {
             let message = ask("top_categories", &[(name, value)]).unwrap_err().to_string();
             assert!(message.contains(&name.replace('_', "-")) && message.len() < 200, "{message}");

@@ -6,17 +6,18 @@
 //! | `/parts/NAME` | a section of it, or `figures`, as markup |
 //! | `/api/analyses` | the analyses there are |
 //! | `/api/analyses/NAME` | the table of one, as JSON, CSV or an Arrow stream |
-//! | `/api/status` | rows and commits of the store |
+//! | `/api/values` | the event types, categories and brands that can be chosen |
+//! | `/api/status` | rows and commits of the store, and how it grows |
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::Body;
 use axum::extract::{Path, Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use cartlog_storage::store::{ColumnStatistics, Snapshot};
 use serde_json::{Value, json};
 
 use super::answers::Answers;
@@ -24,17 +25,18 @@ use super::error::ServeError;
 use super::host::Hosts;
 use super::page;
 use super::question::Question;
+use super::values::values;
+use super::view::{Pairs, View};
 use crate::analysis;
+use crate::event::{EVENT_TIME, time};
 use crate::export::{self, Stream, WriteOptions};
-use crate::report::html::{Figures, SECTIONS, STYLE};
-
-/// The pairs of a query string, in order.
-pub(super) type Pairs = Vec<(String, String)>;
+use crate::report::{Figures, Loaded, STYLE, Section, Surroundings};
 
 const SCRIPT: &str = include_str!("page.js");
 const FORM_STYLE: &str = include_str!("page.css");
+const ICON: &str = include_str!("icon.svg");
 /// Nothing from elsewhere, nothing inline, in no frame.
-const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; base-uri 'none'; \
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; \
                       form-action 'self'; frame-ancestors 'none'";
 /// The formats of a table and their media types, the default first.
 const FORMATS: [(&str, &str); 3] =
@@ -46,9 +48,11 @@ pub(super) fn routes(answers: Arc<Answers>, hosts: Hosts) -> Router {
         .route("/", get(whole_page))
         .route("/page.css", get(|| async { asset("text/css", &[STYLE, FORM_STYLE].concat()) }))
         .route("/page.js", get(|| async { asset("text/javascript", SCRIPT) }))
+        .route("/icon.svg", get(|| async { asset("image/svg+xml", ICON) }))
         .route("/parts/{name}", get(part))
         .route("/api/analyses", get(|| async { Json(analysis::listed(analysis::registry())) }))
         .route("/api/analyses/{name}", get(table))
+        .route("/api/values", get(known_values))
         .route("/api/status", get(status))
         .fallback(|request: Request| async move { ServeError::NotFound(request.uri().path().to_owned()) })
         .with_state(answers)
@@ -92,33 +96,39 @@ async fn part(
     Path(name): Path<String>,
     Query(pairs): Query<Pairs>,
 ) -> Result<Response, ServeError> {
+    let view = View::of(pairs)?;
     let markup = if name == "figures" {
-        figures(&answers, &pairs).await?
+        figures(&answers, &view).await?
     } else {
-        let section = SECTIONS.iter().find(|section| section.table == name);
-        let found = section.and_then(|section| Some((section, analysis::of_table(section.table)?)));
-        let (section, analysis) = found.ok_or_else(|| ServeError::NotFound(format!("/parts/{name}")))?;
-        let table = answers.ask(analysis, &Question::of(analysis, &pairs)?).await?;
-        section.render(&table, &page::Addresses { pairs: &pairs, analysis: analysis.name() })?
+        let section = Section::find(&name).ok_or_else(|| ServeError::NotFound(format!("/parts/{name}")))?;
+        let analysis = analysis::find(section.analysis)?;
+        let table = answers.ask(analysis, &view.question(analysis, section)?).await?;
+        let loaded = Some(loaded(&*answers.snapshot().await?));
+        let (width, links) = (f64::from(view.width), &page::Addresses { view: &view, section });
+        let around = Surroundings { width, measure: view.measure, links, loaded };
+        section.render(&table, &around, &[around.width])?
     };
     Ok(asset("text/html; charset=utf-8", &markup))
 }
 
+/// What was loaded into a store.
+fn loaded(snapshot: &Snapshot) -> Loaded {
+    let totals = snapshot.totals();
+    Loaded { read: totals.rows_read, rejected: totals.rows_rejected, duplicate: totals.rows_duplicate }
+}
+
 /// The key figures, with the change against the time before if the question has a beginning and an end.
-async fn figures(answers: &Arc<Answers>, pairs: &Pairs) -> Result<String, ServeError> {
+async fn figures(answers: &Arc<Answers>, view: &View) -> Result<String, ServeError> {
     let analysis = analysis::find("key_figures")?;
-    let question = Question::of(analysis, pairs)?;
+    let question = view.plain(analysis)?;
     let now = Figures::of(&*answers.ask(analysis, &question).await?)?;
-    let before = match (question.filter.from, question.filter.to) {
-        (Some(from), Some(to)) if from < to => {
-            let mut earlier = question.clone();
-            earlier.filter.from = Some(from.saturating_sub(to.saturating_sub(from)));
-            earlier.filter.to = Some(from);
-            Some(Figures::of(&*answers.ask(analysis, &earlier).await?)?)
-        }
-        _ => None,
+    let Some(earlier) = question.filter.before() else {
+        return Ok(now.render(None, "Choose days to see the change against the period before."));
     };
-    Ok(now.render(before.as_ref()))
+    let [from, to] = [earlier.from, earlier.to].map(|end| end.map(time::format).unwrap_or_default());
+    let note = format!("Changes are against the period before, {from} to {to}.");
+    let before = answers.ask(analysis, &Question { filter: earlier, ..question }).await?;
+    Ok(now.render(Some(&Figures::of(&before)?), &note))
 }
 
 async fn table(
@@ -132,13 +142,13 @@ async fn table(
     pairs.retain(|(name, _)| name != "format");
     let (format, media_type) = chosen(asked.as_deref(), &headers)?;
     let table = answers.ask(analysis, &Question::of(analysis, &pairs)?).await?;
-    let bytes = tokio::task::spawn_blocking(move || {
+    let body = answers.outgoing.write(move || {
         let mut bytes = Vec::new();
         let format = export::format(format).ok_or_else(|| ServeError::NotFound(format.to_owned()))?;
         export::write_table(&table, format, Box::new(Stream(&mut bytes)), WriteOptions::default())?;
-        Ok::<_, ServeError>(bytes)
+        Ok(bytes)
     });
-    let mut answer = Response::new(Body::from(bytes.await??));
+    let mut answer = Response::new(body.await?);
     answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
     if asked.is_some()
         && let Ok(disposition) =
@@ -167,13 +177,32 @@ fn chosen(asked: Option<&str>, headers: &HeaderMap) -> Result<(&'static str, &'s
 async fn status(State(answers): State<Arc<Answers>>) -> Result<Json, ServeError> {
     let snapshot = answers.snapshot().await?;
     let totals = snapshot.totals();
+    let (first, last) = times(&snapshot);
     Ok(Json(json!({
         "rows": snapshot.rows(),
         "commit": snapshot.generation(),
+        "first_event": first,
+        "last_event": last,
+        "rows_per_second": answers.rate(),
+        "records_behind": answers.behind(&snapshot),
         "rows_read": totals.rows_read,
         "rows_rejected": totals.rows_rejected,
         "rows_duplicate": totals.rows_duplicate,
     })))
+}
+
+/// The times of the first and of the last event.
+fn times(snapshot: &Snapshot) -> (Option<String>, Option<String>) {
+    let bounds = snapshot.segments().iter().filter_map(|segment| match segment.statistics(EVENT_TIME) {
+        ColumnStatistics::Integers { min, max } if segment.rows() > 0 => Some((min, max)),
+        _ => None,
+    });
+    let all = bounds.reduce(|left, right| (left.0.min(right.0), left.1.max(right.1)));
+    (all.map(|(first, _)| time::format(first)), all.map(|(_, last)| time::format(last)))
+}
+
+async fn known_values(State(answers): State<Arc<Answers>>) -> Result<Json, ServeError> {
+    Ok(Json(values(&*answers.snapshot().await?)))
 }
 
 fn asset(media_type: &'static str, text: &str) -> Response {

@@ -9,8 +9,8 @@ use cartlog::analysis::{Filter, Input, Parameters, registry};
 use cartlog::export::{self, Stream, WriteOptions};
 use cartlog::kafka::runtime;
 use cartlog::pipeline::{Interrupt, LoadPlan, NoProgress, load, store_directory};
-use cartlog::report::html::SECTIONS;
-use cartlog::serve::{Answers, Server};
+use cartlog::report::SECTIONS;
+use cartlog::serve::{Answers, LogEnd, Server};
 use cartlog_storage::io::OsDirectory;
 use cartlog_storage::store::Snapshot;
 use tempfile::tempdir;
@@ -99,19 +99,25 @@ fn every_analysis_is_answered_as_the_command_line_does() {
 fn every_section_is_drawn_and_its_links_lead_to_the_page() {
     with_server(|address, _| {
         for section in &SECTIONS {
-            let (head, body) = ask(address, &format!("/parts/{}?brand=%3Cscript%3E%26", section.table), &[]);
+            let (head, body) = ask(address, &format!("/parts/{}?brand=%3Cscript%3E%26", section.name), &[]);
             let body = String::from_utf8(body).unwrap();
             assert!(head.starts_with("HTTP/1.1 200") && body.contains("<svg"), "{head}");
             assert!(!body.contains("<script") && body.contains("format=csv"), "{body}");
         }
-        let brands =
-            String::from_utf8(ask(address, "/parts/brand_performance?limit=5&from=2019-10-01", &[]).1).unwrap();
-        assert!(brands.contains("limit"), "a parameter that the analysis has not is named: {brands}");
-        let brands = String::from_utf8(ask(address, "/parts/brand_performance?from=2019-10-01", &[]).1).unwrap();
-        assert!(brands.contains("href=\"/?from=2019-10-01&amp;brand=%3Cscript%3E%26\""), "{brands}");
+        let part = |target: &str| String::from_utf8(ask(address, &format!("/parts/{target}"), &[]).1).unwrap();
+        let brands = part("brands?from=2019-10-01&measure=views");
+        assert!(brands.contains("href=\"/?from=2019-10-01&amp;measure=views&amp;brand=%3Cscript%3E%26\""), "{brands}");
+        assert!(brands.contains("href=\"/api/analyses/brand_performance?from=2019-10-01&amp;format=csv\""), "{brands}");
+        let chosen = part("brands?brand=%3Cscript%3E%26&width=333");
+        assert!(chosen.contains("viewBox=\"0 0 333 ") && chosen.contains("<a href=\"/\" class=\"chosen\""), "{chosen}");
+        assert!(part("categories?category=a").contains("data-label=\"a.b\""));
         let figures = |query: &str| String::from_utf8(ask(address, &format!("/parts/figures{query}"), &[]).1).unwrap();
-        assert!(!figures("").contains("period before"));
-        assert!(figures("?from=2019-10-02&to=2019-10-03").contains("against the period before"));
+        assert!(!figures("").contains("class=\"change"));
+        let changed = figures("?from=2019-10-02&to=2019-10-03");
+        assert!(
+            changed.contains("class=\"change bad\">▼ −") && changed.contains("2019-10-01 00:00:00 UTC to"),
+            "{changed}"
+        );
     });
 }
 
@@ -124,6 +130,13 @@ fn what_is_not_understood_is_told_and_harmless() {
             ("/api/analyses/top_categories?from=never", "400", "never"),
             ("/api/analyses/top_categories?format=xlsx", "400", "json, csv or arrow"),
             ("/parts/shops", "404", "/parts/shops"),
+            ("/parts/brands?limit=5", "400", "limit"),
+            ("/parts/categories?bands=0,1", "400", "bands"),
+            ("/parts/brands?width=99999999999999999999", "400", "from 200 to 2000"),
+            ("/parts/brands?width=NaN", "400", "from 200 to 2000"),
+            ("/parts/history?measure=%3Cscript%3E", "400", "revenue, purchases or views"),
+            ("/api/analyses/top_categories?measure=views", "400", "measure"),
+            ("/api/analyses/top_categories?product=1;drop", "400", "product"),
             ("/nothing", "404", "/nothing"),
         ] {
             let (head, body) = ask(address, target, &[]);
@@ -172,4 +185,18 @@ fn only_loopback_is_listened_on() {
     let runtime = runtime(1).unwrap();
     let told = runtime.block_on(Server::bind("0.0.0.0:0", Arc::new(answers))).unwrap_err().to_string();
     assert!(told.contains("loopback") && told.contains("ssh -L"), "{told}");
+}
+
+#[test]
+fn how_far_the_store_is_behind_its_topic_is_told() {
+    let directory = tempdir().unwrap();
+    fill(directory.path(), "a.csv", &rows(1, 9));
+    let store = OsDirectory::open(store_directory(directory.path())).unwrap();
+    let answers = Arc::new(Answers::open(Arc::new(store)).unwrap());
+    let snapshot = runtime(1).unwrap().block_on(answers.snapshot()).unwrap();
+    assert_eq!(answers.behind(&snapshot), None);
+    answers.log_ends(Some(vec![LogEnd { topic: "events".to_owned(), partition: 0, earliest: 3, latest: 10 }]));
+    assert_eq!(answers.behind(&snapshot), Some(7));
+    answers.log_ends(None);
+    assert_eq!(answers.behind(&snapshot), None);
 }

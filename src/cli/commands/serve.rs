@@ -10,12 +10,15 @@ use super::{no_store, open_store};
 use crate::cli::arguments;
 use crate::cli::interrupt;
 use crate::cli::settings::Settings;
-use crate::kafka;
-use crate::serve::{Answers, ServeError, Server};
+use crate::kafka::{self, Admin, ClientOptions, PartitionReport};
+use crate::pipeline::{LogPlan, LogTarget};
+use crate::serve::{Answers, LogEnd, ServeError, Server};
 use cartlog_storage::store::StoreError;
 
 /// How long a question that is being answered may go on after the server was asked to stop.
 const LAST_ANSWER: Duration = Duration::from_millis(50);
+/// How often the brokers are asked where the topic ends.
+const LOOK: Duration = Duration::from_secs(2);
 
 pub(super) fn execute(options: &arguments::Serve, settings: &Settings) -> Result<()> {
     let answers = match Answers::open(Arc::new(open_store(settings)?)) {
@@ -24,7 +27,7 @@ pub(super) fn execute(options: &arguments::Serve, settings: &Settings) -> Result
     };
     let interrupt = interrupt::listen()?;
     let runtime = kafka::runtime(settings.threads)?;
-    let server = runtime.block_on(Server::bind(&options.listen, answers))?;
+    let server = runtime.block_on(Server::bind(&options.listen, Arc::clone(&answers)))?;
     let address = server.address()?;
     if settings.json {
         println!("{}", json!({ "address": address.to_string() }));
@@ -32,9 +35,44 @@ pub(super) fn execute(options: &arguments::Serve, settings: &Settings) -> Result
         println!("dashboard: http://{address}/");
         println!("stop:      Ctrl-C");
     }
+    if let LogPlan { target: LogTarget::Brokers(brokers), topic, client, .. } = settings.log() {
+        runtime.spawn(watch(answers, brokers, topic, client));
+    }
     let running = runtime.spawn(server.run());
     interrupt::wait(&interrupt);
     running.abort();
     runtime.shutdown_timeout(LAST_ANSWER);
     Ok(())
+}
+
+/// Tells the dashboard where the topic ends, again and again. Brokers that don't answer are no reason not to show the store.
+async fn watch(answers: Arc<Answers>, brokers: Vec<String>, topic: String, client: ClientOptions) {
+    let mut connected = None;
+    loop {
+        let mut admin = match connected.take() {
+            Some(admin) => Ok(admin),
+            None => Admin::connect(&brokers, &client).await,
+        };
+        let seen = match &mut admin {
+            Ok(admin) => admin.topic(&topic).await.map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        match seen {
+            Ok(report) => {
+                answers.log_ends(report.partitions.iter().map(|partition| end(&topic, partition)).collect());
+                connected = admin.ok();
+            }
+            Err(error) => {
+                tracing::debug!("can't tell how far the store is behind {topic}: {error}");
+                answers.log_ends(None);
+            }
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// Where a partition ends, if its leader told.
+fn end(topic: &str, partition: &PartitionReport) -> Option<LogEnd> {
+    let (earliest, latest) = (partition.earliest?, partition.latest?);
+    Some(LogEnd { topic: topic.to_owned(), partition: partition.partition, earliest, latest })
 }
