@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from cartlog import cartlog
+from cartlog import Store, cartlog
 
 
 class Page(HTMLParser):
@@ -54,12 +54,15 @@ def page(real_store, tmp_path_factory):
 
 def test_it_refers_to_nothing(page):
     assert page.references == []
-    assert len(page.pictures) == 11 and page.pictures == list(page.tables)
+    assert len(page.tables) == 16 and list(page.tables)[0] == "Key figures"
+    # Each picture is there for a broad and for a narrow place.
+    assert len(page.pictures) == 30 and page.pictures[::2] == page.pictures[1::2]
 
 
 @pytest.mark.parametrize("heading, name", [
-    ("Revenue per day", "sales_history"), ("From view to purchase", "conversion_funnel"),
-    ("Brands with the most revenue", "brand_performance"), ("Views by weekday and hour", "hourly_activity"),
+    ("Sales history by revenue", "sales_history"), ("Conversion of categories", "conversion_funnel"),
+    ("Brands by revenue", "brand_performance"), ("Weekday and hour by purchases", "hourly_activity"),
+    ("Data quality", "data_quality"), ("Price spread of categories", "price_sensitivity"),
 ])
 def test_its_tables_are_the_analyses(page, real_store, heading, name):
     header, *rows = page.tables[heading]
@@ -71,9 +74,27 @@ def test_its_tables_are_the_analyses(page, real_store, heading, name):
             if value == "":
                 assert shown == "(missing)"
             elif value.replace(".", "").replace("-", "").isdigit() and value.count("-") < 2:
-                assert float(shown.replace(",", "")) == pytest.approx(float(value), abs=0.5), (heading, got, wanted)
+                assert float(shown.replace(",", "")) == pytest.approx(float(value), abs=1e-4), (heading, got, wanted)
             else:
                 assert shown == value
+
+
+def test_a_choice_of_days_is_compared_with_the_days_before(tmp_path):
+    path, rows = tmp_path / "week.html", tmp_path / "rows.csv"
+    cartlog("generate", "--events", 40_000, "--events-per-day", 2000, "--seed", 4, "--out", rows)
+    store = Store.load(tmp_path / "store", rows, "--no-log")
+    words = ["--brand", "samsung", "--store", store.path]
+    cartlog("report", "--html", path, "--from", "2019-10-08", "--to", "2019-10-15", *words)
+    text = path.read_text(encoding="utf-8")
+    assert "Of 40,000 events those from 2019-10-08 00:00:00 UTC, to before 2019-10-15 00:00:00 UTC, of brand samsung." in text
+    assert "against 2019-10-01 00:00:00 UTC to 2019-10-08 00:00:00 UTC before" in text
+    revenue = [
+        float(list(csv.DictReader(io.StringIO(store.analyze(
+            "key_figures", "csv", "--from", start, "--to", end, "--brand", "samsung").decode())))[0]["revenue"])
+        for start, end in [("2019-10-01", "2019-10-08"), ("2019-10-08", "2019-10-15")]
+    ]
+    change = 100 * (revenue[1] / revenue[0] - 1)
+    assert f">{'▲ +' if change > 0 else '▼ −'}{abs(change):.1f} %<" in text
 
 
 def test_a_report_of_nothing_is_refused(real_store):
