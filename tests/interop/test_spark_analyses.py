@@ -30,11 +30,11 @@ FILTERS = [
 ]
 
 
-def submit(*words, expect=0):
-    """Runs the job as its users do, on two workers of one core."""
+def submit(*words, expect=0, spark_words=()):
+    """Runs the job as its users do, on two workers of one core; `spark_words` are for Spark itself."""
     done = subprocess.run(
         [f"{pyspark.__path__[0]}/bin/spark-submit", "--master", "local-cluster[2,1,1024]", "--driver-memory", "1g",
-         "--conf", "spark.ui.enabled=false", "--conf", "spark.sql.shuffle.partitions=4",
+         "--conf", "spark.ui.enabled=false", "--conf", "spark.sql.shuffle.partitions=4", *spark_words,
          SPARK / "analyze.py", *map(str, words)],
         stdin=subprocess.DEVNULL, capture_output=True, timeout=900, text=True,
         env=os.environ | {"SPARK_HOME": pyspark.__path__[0], "PYSPARK_PYTHON": sys.executable},
