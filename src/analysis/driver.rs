@@ -21,12 +21,16 @@ use super::selection::{Selected, Selection, SelectionScratch};
 /// Rows dealt at once.
 const MORSEL_ROWS: usize = 64 * CHUNK_ROWS;
 
-/// What analyses read: events, and which of them count.
+/// What grouping may take for keys unless told otherwise.
+const DEFAULT_MEMORY: u64 = 4 << 30;
+
+/// What analyses read: events, which of them count, and how much memory they may take.
 #[derive(Debug)]
 pub struct Input<'a> {
     events: Events<'a>,
     selection: Selection,
     filter: Filter,
+    memory: u64,
 }
 
 /// A kernel over chunks of rows.
@@ -66,7 +70,19 @@ impl<'a> Input<'a> {
     #[must_use]
     pub fn new(events: Events<'a>, filter: &Filter) -> Self {
         let selection = Selection::new(&events, filter);
-        Self { events, selection, filter: filter.clone() }
+        Self { events, selection, filter: filter.clone(), memory: DEFAULT_MEMORY }
+    }
+
+    /// The same with another budget for the keys of rows that are grouped, in bytes (4 GiB unless set). Where all keys would take more,
+    /// groups are made in several passes over the columns, as many as it takes; the answer is the same.
+    #[must_use]
+    pub fn within(self, memory: u64) -> Self {
+        Self { memory, ..self }
+    }
+
+    /// Bytes that keys may take.
+    pub(crate) fn memory(&self) -> u64 {
+        self.memory
     }
 
     /// Of these, the events of one type.
@@ -79,7 +95,7 @@ impl<'a> Input<'a> {
             // Nothing happens after the end of time.
             Filter { from: Some(i64::MAX), to: Some(i64::MIN), event_types, ..self.filter.clone() }
         };
-        Self::new(self.events.clone(), &filter)
+        Self::new(self.events.clone(), &filter).within(self.memory)
     }
 
     /// The events, covered or not.

@@ -9,10 +9,13 @@
 //!
 //! Cost a row: read and pack the fields, one buffered write to a part, a read and a write a digit in cache, and one walk over the
 //! groups; a write to memory and a read back are all that leaves the caches. Memory: 8 bytes a row
-//! (16 where keys are wider than 64 bits), in large pages.
+//! (16 where keys are wider than 64 bits), in large pages. Where the budget is less than that, the keys of a range of parts are
+//! dealt and sorted before those of the next one: a pass over the columns each.
 //!
 //! Parts are ranges of keys of about equal row counts, found from a sample: users are far from evenly spread over
 //! their numbers. A part always holds all keys that share the leading fields, so that a consumer sees a user whole.
+
+use std::ops::Range;
 
 use super::driver::{Chunk, Input, Scan, deal, scan_apart};
 use super::keys::{Key, KeyScratch, Layout};
@@ -34,6 +37,9 @@ const BLOCK_KEYS: usize = 256;
 
 /// Blocks that are asked of the system at once: 32 MiB of 64-bit keys.
 const CHUNK_BLOCKS: usize = 16 << 10;
+
+/// The most passes over the columns that a small budget of memory can ask for.
+const MAX_PASSES: usize = 64;
 
 /// Bits of the table from leading key bits to parts.
 const BUCKET_BITS: u32 = 14;
@@ -70,19 +76,24 @@ pub(crate) fn group<P: Parts>(input: &Input<'_>, layout: &Layout<'_>, leading: u
 fn group_by<K: Key, P: Parts>(input: &Input<'_>, layout: &Layout<'_>, leading: usize, consumer: &P) -> Vec<P::Partial> {
     let bounds = Bounds::sampled::<K>(input, layout, leading);
     let low = if P::LEADING_ONLY { layout.bits_below(leading) } else { 0 };
-    let dealt = scan_apart(input, &Deal { layout, bounds: &bounds, _key: std::marker::PhantomData::<K> });
-    deal(bounds.parts(), |tasks| {
-        let mut partial = consumer.start();
-        let (mut keys, mut scratch) = (Vec::new(), Vec::new());
-        for part in tasks {
-            let slices: Vec<&[K]> = dealt.iter().flat_map(|(worker, _)| worker.of_part(part)).collect();
-            if !slices.is_empty() {
-                let sorted = sort(&slices, (&mut keys, &mut scratch), low, bounds.high_bit(part));
-                consumer.part(&mut partial, part, sorted);
+    let mut partials = Vec::new();
+    for parts in bounds.passes(input.memory() / size_of::<K>() as u64) {
+        let dealing = Deal { layout, bounds: &bounds, parts: parts.clone(), _key: std::marker::PhantomData::<K> };
+        let dealt = scan_apart(input, &dealing);
+        partials.extend(deal(parts.len(), |tasks| {
+            let mut partial = consumer.start();
+            let (mut keys, mut scratch) = (Vec::new(), Vec::new());
+            for part in tasks.map(|task| parts.start + task) {
+                let slices: Vec<&[K]> = dealt.iter().flat_map(|(worker, _)| worker.of_part(part)).collect();
+                if !slices.is_empty() {
+                    let sorted = sort(&slices, (&mut keys, &mut scratch), low, bounds.high_bit(part));
+                    consumer.part(&mut partial, part, sorted);
+                }
             }
-        }
-        partial
-    })
+            partial
+        }));
+    }
+    partials
 }
 
 /// Which part a key belongs to.
@@ -96,6 +107,8 @@ struct Bounds {
     part_of_bucket: Vec<u16>,
     /// One a part: its first bucket and its last.
     buckets: Vec<(usize, usize)>,
+    /// Keys to be expected in all.
+    expected: u64,
 }
 
 impl Bounds {
@@ -132,11 +145,18 @@ impl Bounds {
             let (first, last) = &mut buckets[usize::from(*part)];
             (*first, *last) = (bucket.min(*first), bucket);
         }
-        Self { shift, bits, part_of_bucket, buckets }
+        Self { shift, bits, part_of_bucket, buckets, expected: expected as u64 }
     }
 
     fn parts(&self) -> usize {
         self.buckets.len()
+    }
+
+    /// Ranges of parts, each of about as many keys as may be kept at a time: one, if that is all of them.
+    fn passes(&self, keys: u64) -> Vec<Range<usize>> {
+        let wanted = usize::try_from(self.expected.div_ceil(keys.max(1))).unwrap_or(usize::MAX);
+        let parts = self.parts().div_ceil(wanted.clamp(1, MAX_PASSES));
+        (0..self.parts()).step_by(parts).map(|start| start..self.parts().min(start + parts)).collect()
     }
 
     /// Above this bit, all keys of a part are the same.
@@ -150,6 +170,8 @@ impl Bounds {
 struct Deal<'a, K> {
     layout: &'a Layout<'a>,
     bounds: &'a Bounds,
+    /// The parts of this pass; keys of others are left out.
+    parts: Range<usize>,
     _key: std::marker::PhantomData<K>,
 }
 
@@ -224,8 +246,12 @@ impl<K: Key> Scan for Deal<'_, K> {
 
     fn scan(&self, (dealt, scratch): &mut Self::Partial, chunk: &Chunk<'_>) {
         let (shift, mask) = (self.bounds.shift, (1 << self.bounds.bits) - 1);
+        let is_partial = self.parts.len() < self.bounds.parts();
         for key in self.layout.keys(chunk, scratch) {
             let part = usize::from(self.bounds.part_of_bucket[key.digit(shift, mask)]);
+            if is_partial && !self.parts.contains(&part) {
+                continue;
+            }
             let filled = &mut dealt.filled[part];
             dealt.buffers[part][usize::from(*filled) % BUFFER_KEYS] = *key;
             *filled += 1;

@@ -415,6 +415,10 @@ pub(crate) fn check(events: &[Event], filter: &Filter, segment_rows: usize, choi
             set.iter().for_each(|(name, text)| parameters.set(*analysis, name, text).unwrap());
             let table = pool.install(|| analysis.run(&input, &parameters)).unwrap();
             assert_eq!(table.name, analysis.file_stem());
+            // So little memory that each part is a pass of its own.
+            let frugal = Input::new(stored.events(), filter).within(1);
+            let again = pool.install(|| analysis.run(&frugal, &parameters)).unwrap();
+            assert_eq!(table.rows, again.rows, "{} with {set:?} and no memory", analysis.name());
             let expected = analysis.oracle(&covered, &parameters);
             assert_eq!(rows_of(&table.rows), expected, "{} with {set:?}", analysis.name());
         }

@@ -61,6 +61,10 @@ pub(crate) struct Common {
     /// Worker threads [default: one a core]
     #[arg(long, global = true, value_name = "N", env = "CARTLOG_THREADS", hide_env_values = true)]
     pub(crate) threads: Option<usize>,
+    /// Memory that an analysis may take for the rows it groups, such as 512MiB; with less it takes longer
+    /// [default: a quarter of the machine's]
+    #[arg(long, global = true, value_name = "SIZE", env = "CARTLOG_MEMORY", hide_env_values = true)]
+    pub(crate) memory: Option<String>,
     /// No progress and no summary, only results and errors
     #[arg(long, short, global = true, env = "CARTLOG_QUIET", hide_env_values = true)]
     pub(crate) quiet: bool,

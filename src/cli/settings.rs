@@ -16,6 +16,7 @@ use super::Usage;
 use super::arguments::{Common, GroupSettings, Load, LogSettings, LossOptions};
 use super::group_settings::{GroupFile, group_options};
 use super::log_settings::{LogFile, log_options};
+use super::quantity;
 use super::security::{SecurityFile, client_options};
 use super::summary::Summary;
 use crate::kafka::{ClientOptions, Compression};
@@ -45,6 +46,7 @@ struct File {
     brokers: Option<Brokers>,
     topic: Option<String>,
     threads: Option<usize>,
+    memory: Option<String>,
     quiet: Option<bool>,
     json: Option<bool>,
     rows_per_record: Option<usize>,
@@ -84,6 +86,8 @@ pub(crate) struct Settings {
     pub(crate) topic: String,
     /// Worker threads, at least 1.
     pub(crate) threads: usize,
+    /// Bytes that an analysis may take for the rows it groups.
+    pub(crate) memory: u64,
     /// No progress and no summary.
     pub(crate) quiet: bool,
     /// A machine-readable summary on standard output.
@@ -116,6 +120,10 @@ impl Settings {
         if !(1..=1024).contains(&threads) {
             return wrong(format!("--threads is {threads}; it takes a number from 1 to 1024"));
         }
+        let memory = match common.memory.as_deref().or(file.memory.as_deref()) {
+            Some(text) => memory(text)?,
+            None => rustix::system::sysinfo().totalram as u64 / 4,
+        };
         Ok(Self {
             store: common.store.clone().or(file.store.take()).unwrap_or_else(|| "cartlog-data".into()),
             brokers,
@@ -123,6 +131,7 @@ impl Settings {
             identity: (common.security.tls_cert.clone(), common.security.tls_key.clone()),
             topic: common.topic.clone().or(file.topic.take()).unwrap_or_else(|| DEFAULT_TOPIC.to_owned()),
             threads,
+            memory,
             quiet: common.quiet || file.quiet.unwrap_or(false),
             json: common.json || file.json.unwrap_or(false),
             file,
@@ -245,6 +254,13 @@ fn split_brokers(text: &str) -> Result<Vec<String>> {
     Ok(brokers)
 }
 
+/// Bytes of memory: enough for the buffers that a grouping needs at least.
+fn memory(text: &str) -> Result<u64> {
+    let bytes =
+        quantity::parse_bytes(text).filter(|bytes| *bytes >= 16 << 20).and_then(|bytes| u64::try_from(bytes).ok());
+    bytes.ok_or_else(|| quantity::wrong("--memory", text, "a size of at least 16MiB, such as 512MiB or 2GiB"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::arguments::Security;
@@ -257,6 +273,7 @@ mod tests {
             topic: None,
             config: None,
             threads: None,
+            memory: None,
             quiet: false,
             json: false,
             verbose: 0,
@@ -289,6 +306,16 @@ mod tests {
         let absent = folder.path().join("absent.toml");
         let error = Settings::resolve(&Common { config: Some(absent), ..common() }).unwrap_err();
         assert!(format!("{error:#}").contains("absent.toml"), "{error:#}");
+    }
+
+    #[test]
+    fn memory_is_a_size() {
+        assert_eq!(memory("512MiB").unwrap(), 512 << 20);
+        for wrong in ["", "0", "much", "15MiB", "-1GiB"] {
+            let message = memory(wrong).unwrap_err().to_string();
+            assert!(message.contains("--memory") && message.contains("16MiB"), "{message}");
+        }
+        assert!(Settings::resolve(&common()).unwrap().memory > 0);
     }
 
     #[test]

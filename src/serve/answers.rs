@@ -27,6 +27,8 @@ const KEPT_BYTES: usize = 64 << 20;
 /// Answers about one store.
 #[derive(Debug)]
 pub struct Answers {
+    /// Bytes that a question may take for the rows it groups; `None` for what an input has by itself.
+    memory: Option<u64>,
     store: Mutex<Held>,
     kept: Mutex<VecDeque<Kept>>,
     growth: Mutex<Growth>,
@@ -58,6 +60,7 @@ impl Answers {
     pub fn open(directory: Arc<dyn Directory>) -> Result<Self, ServeError> {
         let snapshot = Arc::new(Snapshot::open(directory)?);
         Ok(Self {
+            memory: None,
             store: Mutex::new(Held { snapshot, looked: Instant::now() }),
             kept: Mutex::default(),
             growth: Mutex::default(),
@@ -65,6 +68,12 @@ impl Answers {
             computed: AtomicU64::new(0),
             outgoing: Outgoing::default(),
         })
+    }
+
+    /// The same, with a bound on the memory that a question takes for the rows it groups.
+    #[must_use]
+    pub fn within(self, memory: u64) -> Self {
+        Self { memory: Some(memory), ..self }
     }
 
     /// The store as of a commit that was the last one a quarter of a second ago or later.
@@ -115,6 +124,10 @@ impl Answers {
         let answer = tokio::task::spawn_blocking(move || {
             let _turn = turn;
             let input = Input::of(&snapshot, &question.filter)?;
+            let input = match answers.memory {
+                Some(memory) => input.within(memory),
+                None => input,
+            };
             answers.computed.fetch_add(1, Ordering::Relaxed);
             let table = Arc::new(analysis.answer(&input, &question.parameters)?);
             answers.keep(Kept { generation, analysis: analysis.name(), question, table: Arc::clone(&table) });
@@ -186,6 +199,7 @@ mod tests {
         // Looked at in the future, it is fresh all through the test.
         let looked = Instant::now() + Duration::from_secs(3600);
         Arc::new(Answers {
+            memory: None,
             store: Mutex::new(Held { snapshot, looked }),
             kept: Mutex::default(),
             growth: Mutex::default(),

@@ -38,7 +38,7 @@ pub(super) fn execute(options: &Analyze, settings: &Settings) -> Result<()> {
         .into());
     }
     let snapshot = open_snapshot(settings)?;
-    let input = Input::of(&snapshot, &filter)?;
+    let input = Input::of(&snapshot, &filter)?.within(settings.memory);
     if let Some(times) = options.repeat {
         return repeat::execute(&input, &analyses, &parameters, times, settings);
     }

@@ -29,7 +29,7 @@ pub(super) fn execute(options: &Report, settings: &Settings) -> Result<()> {
     let filter = options.filters.resolve()?;
     let snapshot = open_snapshot(settings)?;
     let mut work = Work {
-        input: Input::of(&snapshot, &filter)?,
+        input: Input::of(&snapshot, &filter)?.within(settings.memory),
         answered: BTreeMap::new(),
         progress: TerminalProgress::new(settings.quiet),
         analysing: Duration::ZERO,

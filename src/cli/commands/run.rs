@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
-use cartlog_storage::store::Snapshot;
 
 use super::{load, open_snapshot};
 use crate::analysis::{self, Analysis, Filter, Input, Parameters};
@@ -29,7 +28,8 @@ pub(super) fn execute(options: &Run, settings: &Settings) -> Result<()> {
     let (loaded, mut summary) = load::execute(inputs, log, &options.load, &options.limit, settings, &progress)?;
     if !options.no_analyses && !loaded.interrupted {
         let snapshot = open_snapshot(settings)?;
-        analyse(&snapshot, &options.out, &progress, &mut summary)?;
+        let input = Input::of(&snapshot, &Filter::default())?.within(settings.memory);
+        analyse(&input, &options.out, &progress, &mut summary)?;
     }
     progress.clear();
     settings.print(&summary)
@@ -45,14 +45,13 @@ fn sample() -> Result<String> {
 }
 
 /// Runs every analysis and writes its file.
-fn analyse(snapshot: &Snapshot, out: &Path, progress: &TerminalProgress, summary: &mut Summary) -> Result<()> {
+fn analyse(input: &Input<'_>, out: &Path, progress: &TerminalProgress, summary: &mut Summary) -> Result<()> {
     fs::create_dir_all(out).with_context(|| format!("can't make the folder {}", out.display()))?;
-    let input = Input::of(snapshot, &Filter::default())?;
     let (mut analysing, mut writing) = (Duration::ZERO, Duration::ZERO);
     for analysis in analysis::registry() {
         progress.say(format!("analysing: {}", analysis.name()));
         let start = Instant::now();
-        let table = analysis.answer(&input, &Parameters::default())?;
+        let table = analysis.answer(input, &Parameters::default())?;
         analysing += start.elapsed();
         let start = Instant::now();
         for format in formats_of(*analysis) {

@@ -23,7 +23,7 @@ const LOOK: Duration = Duration::from_secs(2);
 pub(super) fn execute(options: &arguments::Serve, settings: &Settings) -> Result<()> {
     let answers = match Answers::open(Arc::new(open_store(settings)?)) {
         Err(ServeError::Store(StoreError::NoStore)) => return Err(no_store(settings)),
-        opened => Arc::new(opened?),
+        opened => Arc::new(opened?.within(settings.memory)),
     };
     let interrupt = interrupt::listen()?;
     let runtime = kafka::runtime(settings.threads)?;
