@@ -33,7 +33,9 @@ class Bench:
 
     def __init__(self, options):
         self.options = options
-        self.folder = options.folder / f"{options.rows}-rows"
+        self.shop = [word for name in ["users", "products"] if (number := getattr(options, name))
+                     for word in [f"--{name}", number]]
+        self.folder = options.folder / "-".join(map(str, [f"{options.rows}-rows", *self.shop])).replace("--", "")
         self.folder.mkdir(parents=True, exist_ok=True)
         self.file, self.store = self.folder / "events.csv", self.folder / "store"
         self.answers, self.results = self.folder / "answers", self.folder / "results.json"
@@ -59,7 +61,7 @@ class Bench:
         """Rows and cartlog's store."""
         if not self.file.exists():
             print(f"generating {self.options.rows:,} rows", flush=True)
-            self.cartlog("generate", "--events", self.options.rows, "--out", self.file, "--quiet")
+            self.cartlog("generate", "--events", self.options.rows, *self.shop, "--out", self.file, "--quiet")
         if not (self.store / "loaded").exists():
             print("loading: cartlog", flush=True)
             self.cartlog("run", self.file, "--no-log", "--no-analyses", "--quiet", stdout=subprocess.DEVNULL)
@@ -99,7 +101,7 @@ class Bench:
 
     def measure(self, name):
         """One engine, in a process of its own."""
-        words = [self.options.python, __file__, "--child", name, "--rows", self.options.rows,
+        words = [self.options.python, __file__, "--child", name, "--rows", self.options.rows, *self.shop,
                  "--folder", self.options.folder, "--binary", self.options.binary,
                  "--rounds", self.options.rounds, "--seconds", self.options.seconds,
                  *(["--load-only"] if self.options.load_only else []), *(["--missing"] if self.options.missing else []),
@@ -172,6 +174,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     option = parser.add_argument
     option("--rows", type=int, default=20_000_000, help="rows to generate (default 20,000,000)")
+    option("--users", type=int, help="people of the generated shop (default: as `cartlog generate` has them)")
+    option("--products", type=int, help="products of the generated shop (likewise)")
     option("--engine", action="append", choices=[OURS, *ENGINES], help="only this one; may be given several times")
     option("--analysis", action="append", choices=names, help="only this one; may be given several times")
     option("--rounds", type=int, default=5, help="answers that count (default 5)")
