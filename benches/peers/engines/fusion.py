@@ -1,5 +1,5 @@
-"""DataFusion, over record batches in memory: texts and sessions as string views, which its grouping is made for (as
-dictionaries or 16 bytes they are slower), prices as 64-bit decimals.
+"""DataFusion, over record batches in memory: texts and sessions as string views, which its grouping is made for, prices as
+64-bit decimals.
 """
 
 import datafusion
