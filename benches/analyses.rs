@@ -108,7 +108,7 @@ fn check(name: &str, table: &Table) {
     let rows = table.rows.num_rows();
     match name {
         "price_sensitivity" => assert_eq!(counts("interaction_count"), all),
-        "key_figures" | "daily_activity" | "session_metrics" => assert_eq!(counts("events"), all),
+        "key_figures" | "daily_activity" | "session_metrics" | "data_quality" => assert_eq!(counts("events"), all),
         "price_bands" | "sales_history" | "product_performance" | "brand_performance" | "hourly_activity" => {
             assert_eq!(counts("views") + counts("carts") + counts("purchases"), all);
         }

@@ -250,6 +250,17 @@ def key_figures(events):
     )
 
 
+def data_quality(events):
+    known = {"view", "cart", "remove_from_cart", "purchase"}
+    others = [value for value in events.collect_schema()["event_type"].categories if value not in known]
+    missing = {"missing_category": "category_code", "missing_brand": "brand", "missing_session": "user_session"}
+    return events.select(
+        pl.len().alias("events"), *(col(column).is_null().sum().alias(name) for name, column in missing.items()),
+        (col("price") == 0).sum().alias("zero_price"), (col("price") < 0).sum().alias("negative_price"),
+        sum((kind(value).sum() for value in others), pl.lit(0)).alias("other_type"),
+    )
+
+
 def category_affinity(events):
     touched = events.filter(col("category_code").is_not_null()).select("user_id", "category_code").unique()
     sizes = touched.group_by("category_code").agg(pl.len().cast(pl.Int64).alias("n"))
@@ -292,6 +303,6 @@ ANALYSES = {
         user_top_category_brand, most_engaged_users, price_sensitivity, price_bands, top_categories, top_category_prices,
         top_interactions, sales_history, conversion_funnel, session_metrics, customer_segments, product_performance,
         brand_performance, hourly_activity, cohort_retention, daily_activity, key_figures,
-        category_affinity, price_elasticity,
+        data_quality, category_affinity, price_elasticity,
     ]
 }
