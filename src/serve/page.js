@@ -85,7 +85,12 @@ function fill() {
   const asked = new URLSearchParams(location.search);
   for (const field of form.elements) {
     if (field.name === "measure") field.checked = field.value === (asked.get("measure") ?? "revenue");
-    else if (field.name) field.value = asked.getAll(field.name).join(", ");
+    else if (field.name) {
+      const value = asked.getAll(field.name).join(", ");
+      // What is chosen stands there before it is known what else there is.
+      if (field.localName === "select" && ![...field.options].some((option) => option.value === value)) field.append(new Option(value));
+      field.value = value;
+    }
   }
   showChosen(asked);
   showPresets(asked);
@@ -302,7 +307,8 @@ async function suggest() {
   for (const name of ["category", "brand"]) {
     document.getElementById(`known-${name}`).replaceChildren(...values[name].map(option));
   }
-  form.elements.event_type.append(...values.event_type.map(option));
+  const { event_type: field } = form.elements;
+  field.replaceChildren(field.options[0], ...values.event_type.map(option));
   fill();
 }
 

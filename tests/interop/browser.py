@@ -42,7 +42,7 @@ class Visit:
         self.address, self.wrong = address, []
         self.context = browser.new_context(viewport={"width": width, "height": height}, **options)
         self.page = self.context.new_page()
-        self.page.set_default_timeout(20_000)
+        self.page.set_default_timeout(60_000)
         self.page.on("console", lambda message: message.type in ("error", "warning") and self.wrong.append(message.text))
         self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
         self.page.on("request", self.note)
@@ -58,6 +58,8 @@ class Visit:
 
     def settled(self):
         """Waits until every part shows what the address asks for."""
+        # The page hears of a step back in its history after the browser has made it.
+        self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
         self.page.wait_for_function(
             "() => [...document.querySelectorAll('[data-part]')].every((part) => part.getAttribute('aria-busy') === 'false')"
         )

@@ -274,6 +274,7 @@ def test_filters_are_typed_and_stand_in_the_address(visit, month_store):
     check_figures(visit, month_store, "--brand", "apple,samsung", "--event-type", "purchase")
     visit.page.locator("#filters").get_by_text("views", exact=True).click()
     visit.page.wait_for_url("**/?*measure=views*")
+    visit.settled()
     # A bookmark shows the same.
     again = Visit(visit.context.browser, visit.address).open(visit.page.url.removeprefix(f"{visit.address}/"))
     assert again.figures() == visit.figures()
