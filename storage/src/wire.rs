@@ -103,6 +103,14 @@ impl<'a> Take<'a> {
         std::str::from_utf8(bytes).map_err(|error| TakeError { at, what: format!("text is not UTF-8: {error}") })
     }
 
+    /// Whether there is an id (1 byte), and its 16 bytes, which stand there in any case.
+    pub(crate) fn optional_id(&mut self) -> Result<Option<[u8; 16]>, TakeError> {
+        let is_there = self.u8()? != 0;
+        let mut id = [0; 16];
+        id.copy_from_slice(self.take(16)?);
+        Ok(is_there.then_some(id))
+    }
+
     /// As many of something as a `u32` says.
     pub(crate) fn list<T>(
         &mut self,

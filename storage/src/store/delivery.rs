@@ -60,7 +60,7 @@ pub struct Reject {
 
 /// What the store has counted in all its commits.
 ///
-/// Invariant, checked before each commit and after each reading: rows read = stored + rejected + duplicate.
+/// Invariant, checked before each commit and after each reading: rows read = stored + rejected + duplicate + dropped.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Totals {
     /// Rows read.
@@ -71,13 +71,15 @@ pub struct Totals {
     pub rows_rejected: u64,
     /// Rows that were stored already when they came.
     pub rows_duplicate: u64,
+    /// Rows that were stored and have been dropped since, because they had grown too old.
+    pub rows_dropped: u64,
 }
 
 impl Totals {
     /// Whether the sum is right.
     #[must_use]
     pub fn is_balanced(&self) -> bool {
-        let parts = [self.rows_stored, self.rows_rejected, self.rows_duplicate];
+        let parts = [self.rows_stored, self.rows_rejected, self.rows_duplicate, self.rows_dropped];
         parts.into_iter().try_fold(0_u64, u64::checked_add) == Some(self.rows_read)
     }
 
@@ -94,6 +96,7 @@ impl Totals {
             rows_stored: self.rows_stored + other.rows_stored,
             rows_rejected: self.rows_rejected + other.rows_rejected,
             rows_duplicate: self.rows_duplicate + other.rows_duplicate,
+            rows_dropped: self.rows_dropped + other.rows_dropped,
         }
     }
 }

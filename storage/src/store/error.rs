@@ -17,6 +17,17 @@ pub enum StoreError {
         /// The system's own error.
         source: io::Error,
     },
+    /// The system gives no more memory maps.
+    #[error(
+        "store file {file:?} can't be mapped: {source}; raise the limit of maps (vm.max_map_count) or of address space \
+         (ulimit -v), or merge segments into fewer with `cartlog compact`"
+    )]
+    NoMap {
+        /// The file, relative to the store's folder.
+        file: String,
+        /// The system's own error.
+        source: io::Error,
+    },
     /// Another writer holds the store.
     #[error("the store is locked by another writer: wait for it to end, or stop it (readers need no lock)")]
     Locked,
@@ -125,6 +136,14 @@ pub enum StoreError {
         start: u64,
         /// Its end, exclusive.
         end: u64,
+    },
+    /// What was read again is not what a damaged file was made of.
+    #[error("store file {file:?} can't be made anew: {what}")]
+    NotTheRows {
+        /// The file, relative to the store's folder.
+        file: String,
+        /// What differs.
+        what: String,
     },
     /// Numbers that must agree do not: a defect of cartlog, caught before it reached the disk.
     #[error("store invariant broken: {what}; nothing was written, please report this")]

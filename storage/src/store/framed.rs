@@ -69,9 +69,20 @@ impl FramedFile {
 
     /// Appends entries and syncs them; without any it does nothing.
     pub(crate) fn append<E: AsRef<[u8]>>(&mut self, entries: impl Iterator<Item = E>) -> Result<(), StoreError> {
+        let before = self.record.entries;
+        self.write(entries)?;
+        if self.record.entries > before { self.sync() } else { Ok(()) }
+    }
+
+    /// Waits until what has been written is on disk.
+    pub(crate) fn sync(&self) -> Result<(), StoreError> {
+        self.file.sync().map_err(StoreError::io(&self.name, "syncing"))
+    }
+
+    /// Appends entries, which are on disk after a [`Self::sync`].
+    pub(crate) fn write<E: AsRef<[u8]>>(&mut self, entries: impl Iterator<Item = E>) -> Result<(), StoreError> {
         let mut payload = Vec::new();
         let mut count = 0;
-        let before = self.record.entries;
         for entry in entries {
             payload.put_counted(entry.as_ref());
             count += 1;
@@ -81,13 +92,7 @@ impl FramedFile {
                 count = 0;
             }
         }
-        if count > 0 {
-            self.append_frame(&payload, count)?;
-        }
-        if self.record.entries > before {
-            self.file.sync().map_err(StoreError::io(&self.name, "syncing"))?;
-        }
-        Ok(())
+        if count > 0 { self.append_frame(&payload, count) } else { Ok(()) }
     }
 
     fn append_frame(&mut self, payload: &[u8], entries: u32) -> Result<(), StoreError> {

@@ -1,8 +1,9 @@
 //! The manifest: the one small file whose replacement is a commit.
 //!
 //! Invariants, checked before writing and after reading:
-//! - rows read = stored + rejected + duplicate;
-//! - the segments hold as many rows as are stored, the reject file as many entries as are rejected;
+//! - rows read = stored + rejected + duplicate + dropped;
+//! - the segments hold as many rows as are stored, their origins as many as they; the reject file holds as many entries
+//!   as are rejected;
 //! - each file number is used once and is below the next one; each partition has one position;
 //! - the known ranges of each source are ascending, disjoint and merged.
 
@@ -11,8 +12,9 @@ use std::io::ErrorKind;
 
 use crate::io::Directory;
 
+use super::origin::Origin;
 use super::schema::{ColumnSchema, ColumnType, Schema};
-use super::sources::{KnownRange, KnownSource, KnownSources};
+use super::sources::KnownSources;
 use super::{LogPosition, StoreError, Totals};
 use crate::wire::{Put, Take, TakeError, u32_at, u64_at};
 
@@ -22,7 +24,10 @@ pub(crate) const NAME: &str = "manifest";
 pub(crate) const NEW_NAME: &str = "manifest.new";
 
 const MAGIC: [u8; 8] = *b"CARTMANI";
-const VERSION: u32 = 1;
+/// The version written here.
+const VERSION: u32 = 2;
+/// The oldest version read here: it has no dropped rows and no origins.
+const OLDEST_VERSION: u32 = 1;
 const LENGTH_AT: usize = 12;
 const CHECKSUM_AT: usize = 20;
 const HEADER_LENGTH: usize = 24;
@@ -48,7 +53,7 @@ pub(crate) struct Manifest {
 }
 
 /// A segment's file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SegmentRecord {
     pub(crate) file: u64,
     pub(crate) rows: u64,
@@ -56,6 +61,8 @@ pub(crate) struct SegmentRecord {
     pub(crate) length: u64,
     /// The CRC32C of the file's front, and thereby of its content.
     pub(crate) checksum: u32,
+    /// Where the rows came from.
+    pub(crate) origins: Vec<Origin>,
 }
 
 /// The committed part of an append-only file.
@@ -104,15 +111,22 @@ impl Manifest {
 
     /// Checks the invariants; the error is the broken one, with its numbers.
     pub(crate) fn check(&self) -> Result<(), String> {
-        let Totals { rows_read, rows_stored, rows_rejected, rows_duplicate } = self.totals;
+        let Totals { rows_read, rows_stored, rows_rejected, rows_duplicate, rows_dropped } = self.totals;
         if !self.totals.is_balanced() {
             return Err(format!(
-                "{rows_read} rows read are not {rows_stored} stored + {rows_rejected} rejected + {rows_duplicate} duplicate"
+                "{rows_read} rows read are not {rows_stored} stored + {rows_rejected} rejected + {rows_duplicate} duplicate \
+                 + {rows_dropped} dropped"
             ));
         }
         let in_segments = self.segments.iter().try_fold(0_u64, |sum, segment| sum.checked_add(segment.rows));
         if in_segments != Some(rows_stored) {
             return Err(format!("the segments hold {in_segments:?} rows, {rows_stored} are stored"));
+        }
+        for SegmentRecord { file, rows, origins, .. } in &self.segments {
+            let known = origins.iter().try_fold(0_u64, |sum, origin| sum.checked_add(origin.rows));
+            if known != Some(*rows) {
+                return Err(format!("segment {file} holds {rows} rows, its origins {known:?}"));
+            }
         }
         if self.rejects.entries != rows_rejected {
             return Err(format!("the reject file holds {} lines, {rows_rejected} are rejected", self.rejects.entries));
@@ -172,8 +186,8 @@ impl Manifest {
     fn encode(&self) -> Vec<u8> {
         let mut bytes = vec![0; HEADER_LENGTH];
         bytes.put_u64(self.generation);
-        let Totals { rows_read, rows_stored, rows_rejected, rows_duplicate } = self.totals;
-        for total in [rows_read, rows_stored, rows_rejected, rows_duplicate] {
+        let Totals { rows_read, rows_stored, rows_rejected, rows_duplicate, rows_dropped } = self.totals;
+        for total in [rows_read, rows_stored, rows_rejected, rows_duplicate, rows_dropped] {
             bytes.put_u64(total);
         }
         bytes.put_u64(self.next_file);
@@ -189,6 +203,8 @@ impl Manifest {
             bytes.put_u64(segment.rows);
             bytes.put_u64(segment.length);
             bytes.put_u32(segment.checksum);
+            bytes.put_u32(segment.origins.len() as u32);
+            segment.origins.iter().for_each(|origin| origin.encode(&mut bytes));
         }
         bytes.put_u32(self.dictionaries.len() as u32);
         for record in self.dictionaries.iter().chain([&self.rejects]) {
@@ -204,17 +220,7 @@ impl Manifest {
             bytes.put_u32(position.partition as u32);
             bytes.put_u64(position.next_offset as u64);
         }
-        bytes.put_u32(self.sources.iter().len() as u32);
-        for source in self.sources.iter() {
-            bytes.put_counted(source.id.as_str().as_bytes());
-            bytes.put_counted(source.name.as_bytes());
-            bytes.put_u32(source.ranges.len() as u32);
-            for known in &source.ranges {
-                bytes.put_u64(known.range.start);
-                bytes.put_u64(known.range.end);
-                bytes.put_u32(known.crc32c);
-            }
-        }
+        self.sources.encode(&mut bytes);
         let body_length = (bytes.len() - HEADER_LENGTH) as u64;
         bytes[..MAGIC.len()].copy_from_slice(&MAGIC);
         bytes[MAGIC.len()..LENGTH_AT].copy_from_slice(&VERSION.to_le_bytes());
@@ -234,7 +240,7 @@ impl Manifest {
             return Err(corrupt(0, format!("magic is {:?}, expected {MAGIC:?}", &bytes[..MAGIC.len()])));
         }
         let version = u32_at(bytes, MAGIC.len());
-        if version != VERSION {
+        if !(OLDEST_VERSION..=VERSION).contains(&version) {
             return Err(StoreError::UnknownVersion { file: NAME.to_owned(), got: version, expected: VERSION });
         }
         let body_length = u64_at(bytes, LENGTH_AT);
@@ -246,13 +252,13 @@ impl Manifest {
         if got != expected {
             return Err(corrupt(0, format!("CRC32C is {got:08x}, expected {expected:08x}")));
         }
-        let manifest = Self::decode_body(&bytes[HEADER_LENGTH..])
+        let manifest = Self::decode_body(&bytes[HEADER_LENGTH..], version)
             .map_err(|error| corrupt(HEADER_LENGTH + error.at, error.what))?;
         manifest.check().map_err(|what| corrupt(HEADER_LENGTH, what))?;
         Ok(manifest)
     }
 
-    fn decode_body(body: &[u8]) -> Result<Self, TakeError> {
+    fn decode_body(body: &[u8], version: u32) -> Result<Self, TakeError> {
         let mut take = Take::new(body);
         let generation = take.u64()?;
         let totals = Totals {
@@ -260,6 +266,7 @@ impl Manifest {
             rows_stored: take.u64()?,
             rows_rejected: take.u64()?,
             rows_duplicate: take.u64()?,
+            rows_dropped: if version == OLDEST_VERSION { 0 } else { take.u64()? },
         };
         let next_file = take.u64()?;
         let columns = take.list(|take| {
@@ -269,7 +276,12 @@ impl Manifest {
             Ok(ColumnSchema { name: take.text()?.to_owned(), kind })
         })?;
         let segments = take.list(|take| {
-            Ok(SegmentRecord { file: take.u64()?, rows: take.u64()?, length: take.u64()?, checksum: take.u32()? })
+            let (file, rows, length, checksum) = (take.u64()?, take.u64()?, take.u64()?, take.u32()?);
+            let origins = match version {
+                OLDEST_VERSION => vec![Origin::unknown(rows)],
+                _ => take.list(Origin::decode)?,
+            };
+            Ok(SegmentRecord { file, rows, length, checksum, origins })
         })?;
         let framed =
             |take: &mut Take<'_>| Ok(FramedRecord { file: take.u64()?, length: take.u64()?, entries: take.u64()? });
@@ -277,19 +289,12 @@ impl Manifest {
         let rejects = framed(&mut take)?;
         let positions = take.list(|take| {
             let topic = take.text()?.to_owned();
-            let has_id = take.u8()? != 0;
-            let mut id = [0; 16];
-            id.copy_from_slice(take.take(16)?);
+            let topic_id = take.optional_id()?;
             let (partition, next_offset) = (take.u32()? as i32, take.u64()? as i64);
-            Ok(LogPosition { topic, topic_id: has_id.then_some(id), partition, next_offset })
+            Ok(LogPosition { topic, topic_id, partition, next_offset })
         })?;
-        let sources = take.list(|take| {
-            let (id, name) = (take.text()?.into(), take.text()?.to_owned());
-            let ranges = take.list(|take| Ok(KnownRange { range: take.u64()?..take.u64()?, crc32c: take.u32()? }))?;
-            Ok(KnownSource { id, name, ranges })
-        })?;
+        let sources = KnownSources::decode(&mut take)?;
         take.end()?;
-        let sources = KnownSources::new(sources);
         let schema = Schema { columns };
         Ok(Self { generation, totals, next_file, schema, segments, dictionaries, rejects, positions, sources })
     }
@@ -302,21 +307,26 @@ fn checksum(bytes: &[u8]) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::origin::LogSpan;
+    use super::super::sources::{KnownRange, KnownSource};
     use super::*;
 
     fn sample() -> Manifest {
         let column = |name: &str, kind| ColumnSchema { name: name.to_owned(), kind };
         let ranges = vec![KnownRange { range: 5..90, crc32c: 7 }, KnownRange { range: 100..120, crc32c: 8 }];
+        let sources = KnownSources::new([KnownSource { id: "0123".into(), name: "a.csv".into(), ranges }]);
+        let span = LogSpan { topic: "t".into(), topic_id: Some([9; 16]), partition: 0, start: 5, end: 77 };
+        let of_log = Origin { rows: 5, kept_from: Some(7), spans: vec![span], sources: sources.clone() };
         Manifest {
             generation: 3,
-            totals: Totals { rows_read: 16, rows_stored: 10, rows_rejected: 2, rows_duplicate: 4 },
+            totals: Totals { rows_read: 21, rows_stored: 10, rows_rejected: 2, rows_duplicate: 4, rows_dropped: 5 },
             next_file: 9,
             schema: Schema {
                 columns: vec![column("a", ColumnType::Decimal { scale: 4 }), column("b", ColumnType::Dictionary)],
             },
             segments: vec![
-                SegmentRecord { file: 3, rows: 6, length: 640, checksum: 1 },
-                SegmentRecord { file: 4, rows: 4, length: 320, checksum: 2 },
+                SegmentRecord { file: 3, rows: 6, length: 640, checksum: 1, origins: vec![of_log, Origin::unknown(1)] },
+                SegmentRecord { file: 4, rows: 4, length: 320, checksum: 2, origins: vec![Origin::unknown(4)] },
             ],
             dictionaries: vec![FramedRecord { file: 1, length: 100, entries: 5 }],
             rejects: FramedRecord { file: 2, length: 200, entries: 2 },
@@ -324,7 +334,7 @@ mod tests {
                 LogPosition { topic: "t".into(), topic_id: Some([9; 16]), partition: 0, next_offset: 77 },
                 LogPosition { topic: "t".into(), topic_id: None, partition: 1, next_offset: 0 },
             ],
-            sources: KnownSources::new([KnownSource { id: "0123".into(), name: "a.csv".into(), ranges }]),
+            sources,
         }
     }
 
@@ -342,6 +352,14 @@ mod tests {
             assert!(Manifest::decode(&damaged).is_err(), "byte {position}");
             assert!(Manifest::decode(&bytes[..position]).is_err(), "cut at {position}");
         }
+    }
+
+    #[test]
+    fn refuses_to_commit_rows_without_an_origin() {
+        let mut manifest = sample();
+        manifest.segments[1].origins.clear();
+        let error = manifest.replace(&crate::io::MemoryDirectory::new()).unwrap_err();
+        assert!(error.to_string().contains("segment 4 holds 4 rows, its origins Some(0)"), "{error}");
     }
 
     #[test]

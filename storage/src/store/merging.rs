@@ -21,7 +21,7 @@ use crate::io::Directory;
 use super::manifest::{FileKind, Manifest, SegmentRecord};
 use super::sealer::Sealer;
 use super::snapshot::open_segment;
-use super::{StoreError, WriterOptions, recovery, writer};
+use super::{StoreError, WriterOptions, origin, recovery, writer};
 
 /// How many segments of a tier make one of the next.
 const FANOUT: usize = 8;
@@ -129,7 +129,9 @@ impl Sealer {
         let batches = old.iter().map(|record| self.read_sound(record)).collect::<Result<Vec<_>, _>>()?;
         let mut next = self.manifest.clone();
         next.generation += 1;
-        let record = self.write_segment(batches, next.next_file)?;
+        let origins = origin::joined(old.iter().flat_map(|record| record.origins.iter().cloned()))?;
+        let record = self.write_segment(batches, next.next_file, origins)?;
+        let rows = record.rows;
         next.next_file += 1;
         next.segments.splice(range, [record]);
         next.replace(&*self.directory)?;
@@ -138,11 +140,11 @@ impl Sealer {
             let name = FileKind::Segment.name(record.file);
             self.directory.remove(&name).map_err(StoreError::io(&name, "removing"))?;
         }
-        Ok(record.rows)
+        Ok(rows)
     }
 
     /// A segment's rows, every byte of it checked: what is copied gets new checksums, which must not cover up damage.
-    fn read_sound(&self, record: &SegmentRecord) -> Result<super::Batch, StoreError> {
+    pub(crate) fn read_sound(&self, record: &SegmentRecord) -> Result<super::Batch, StoreError> {
         let name = FileKind::Segment.name(record.file);
         let segment = open_segment(&*self.directory, record, &self.manifest.schema)?;
         if let Some(page) = segment.damaged_pages().first() {
@@ -169,7 +171,13 @@ mod tests {
     use super::*;
 
     fn segments(rows: &[u64]) -> Vec<SegmentRecord> {
-        let record = |(file, rows): (u64, &u64)| SegmentRecord { file, rows: *rows, length: 0, checksum: 0 };
+        let record = |(file, rows): (u64, &u64)| SegmentRecord {
+            file,
+            rows: *rows,
+            length: 0,
+            checksum: 0,
+            origins: Vec::new(),
+        };
         (0..).zip(rows).map(record).collect()
     }
 

@@ -28,9 +28,7 @@ pub(crate) fn recover(
     let Some(manifest) = Manifest::read(&*directory)? else {
         return create(directory, schema, options);
     };
-    if manifest.schema != *schema {
-        return Err(StoreError::SchemaMismatch { got: manifest.schema.to_string(), expected: schema.to_string() });
-    }
+    check_schema(&manifest, schema)?;
     for segment in &manifest.segments {
         check_segment_file(&*directory, &FileKind::Segment.name(segment.file), segment.length)?;
     }
@@ -94,8 +92,17 @@ fn create(directory: Arc<dyn Directory>, schema: &Schema, options: &WriterOption
     Ok(Sealer { directory, manifest, dictionaries, dictionary_files, rejects_file, threads, segment_rows })
 }
 
+/// Checks that a store holds the columns that its writer will bring.
+pub(crate) fn check_schema(manifest: &Manifest, schema: &Schema) -> Result<(), StoreError> {
+    if manifest.schema == *schema {
+        Ok(())
+    } else {
+        Err(StoreError::SchemaMismatch { got: manifest.schema.to_string(), expected: schema.to_string() })
+    }
+}
+
 /// Removes our files that the manifest doesn't name, and a manifest that was not finished. Other files stay.
-fn remove_leftovers(directory: &dyn Directory, manifest: Option<&Manifest>) -> Result<(), StoreError> {
+pub(crate) fn remove_leftovers(directory: &dyn Directory, manifest: Option<&Manifest>) -> Result<(), StoreError> {
     let needed = manifest.map(Manifest::files).unwrap_or_default();
     for name in names(directory)? {
         let is_ours = name == manifest::NEW_NAME || FileKind::of_name(&name).is_some();

@@ -29,6 +29,12 @@ impl Rejects {
         Ok(Self { reader: Some(reader), ready: Vec::new().into_iter() })
     }
 
+    /// Those of the next frame that has any; none at the end.
+    pub(crate) fn next_some(&mut self) -> Result<Vec<Reject>, StoreError> {
+        while self.ready.as_slice().is_empty() && self.next_frame()? {}
+        Ok(std::mem::take(&mut self.ready).collect())
+    }
+
     fn next_frame(&mut self) -> Result<bool, StoreError> {
         let Some(reader) = &mut self.reader else { return Ok(false) };
         let Some(frame) = reader.next_frame()? else { return Ok(false) };

@@ -75,6 +75,11 @@ impl Schema {
         Ok(())
     }
 
+    /// The first timestamp, by which rows are older than others.
+    pub(crate) fn time_column(&self) -> Option<usize> {
+        self.columns.iter().position(|column| column.kind == ColumnType::Timestamp)
+    }
+
     /// The columns kept as codes into a dictionary.
     pub(crate) fn dictionary_columns(&self) -> impl Iterator<Item = usize> {
         self.columns

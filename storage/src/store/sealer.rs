@@ -10,7 +10,8 @@ use crate::io::Directory;
 
 use super::dictionary::{self, SharedDictionary};
 use super::framed::FramedFile;
-use super::manifest::{FileKind, Manifest, SegmentRecord};
+use super::manifest::{FileKind, FramedRecord, Manifest, SegmentRecord};
+use super::origin::Origin;
 use super::sources::SourceRange;
 use super::{Batch, ColumnStatistics, CommitSummary, LogPosition, Reject, Segment, StoreError, Totals};
 
@@ -21,9 +22,19 @@ pub(crate) struct Cut {
     pub(crate) rejects: Vec<Reject>,
     pub(crate) totals: Totals,
     pub(crate) positions: Vec<LogPosition>,
-    pub(crate) ranges: Vec<SourceRange>,
+    pub(crate) ranges: Vec<CutRange>,
+    /// The offsets of the records that gave rows.
+    pub(crate) origin: Origin,
     /// Bytes of memory that all this takes.
     pub(crate) memory: usize,
+}
+
+/// A range of a source that a cut brings.
+#[derive(Debug)]
+pub(crate) struct CutRange {
+    pub(crate) range: SourceRange,
+    /// Whether any row came from it.
+    pub(crate) has_rows: bool,
 }
 
 impl Cut {
@@ -78,16 +89,19 @@ impl Sealer {
         for position in cut.positions {
             set_position(&mut next.positions, position);
         }
-        for range in &cut.ranges {
+        let mut origin = Origin { rows: cut.totals.rows_stored, ..cut.origin };
+        for CutRange { range, has_rows } in &cut.ranges {
             next.sources.add(range)?;
+            if *has_rows {
+                origin.sources.add(range)?;
+            }
         }
         if cut.totals.rows_stored > 0 {
-            let record = self.write_segment(cut.batches, next.next_file)?;
+            let record = self.write_segment(cut.batches, next.next_file, vec![origin])?;
             next.next_file += 1;
             next.segments.push(record);
         }
-        self.append_dictionaries()?;
-        next.dictionaries = self.dictionary_files.iter().map(FramedFile::record).collect();
+        next.dictionaries = self.append_dictionaries()?;
         self.rejects_file.append(cut.rejects.iter().map(Reject::encode))?;
         next.rejects = self.rejects_file.record();
         next.replace(&*self.directory)?;
@@ -97,7 +111,12 @@ impl Sealer {
     }
 
     /// Encodes the batches, gives their memory back, and writes the file.
-    pub(crate) fn write_segment(&self, batches: Vec<Batch>, number: u64) -> Result<SegmentRecord, StoreError> {
+    pub(crate) fn write_segment(
+        &self,
+        batches: Vec<Batch>,
+        number: u64,
+        origins: Vec<Origin>,
+    ) -> Result<SegmentRecord, StoreError> {
         let segment = Segment::encode(&self.manifest.schema, &batches, self.threads)?;
         drop(batches);
         for (column, dictionary) in self.dictionaries.iter().enumerate() {
@@ -113,14 +132,15 @@ impl Sealer {
         let file = self.directory.create(&name).map_err(StoreError::io(&name, "creating"))?;
         segment.write_to(&*file).map_err(StoreError::io(&name, "writing"))?;
         file.sync().map_err(StoreError::io(&name, "syncing"))?;
-        Ok(SegmentRecord { file: number, rows: segment.rows(), length: segment.length(), checksum: segment.checksum() })
+        let (rows, length, checksum) = (segment.rows(), segment.length(), segment.checksum());
+        Ok(SegmentRecord { file: number, rows, length, checksum, origins })
     }
 
-    /// Appends the texts that came since the last commit: at least those that the cut's codes stand for.
-    fn append_dictionaries(&mut self) -> Result<(), StoreError> {
+    /// Appends the texts that came since the last commit: at least those that the next one's codes stand for.
+    pub(crate) fn append_dictionaries(&mut self) -> Result<Vec<FramedRecord>, StoreError> {
         for (column, file) in self.manifest.schema.dictionary_columns().zip(&mut self.dictionary_files) {
             dictionary::append_new(&self.dictionaries[column], file)?;
         }
-        Ok(())
+        Ok(self.dictionary_files.iter().map(FramedFile::record).collect())
     }
 }

@@ -124,14 +124,25 @@ impl Snapshot {
         self.generation
     }
 
-    /// The lines that were not rows, in the order of their commits.
+    /// The lines that were not rows, in the order of their commits. If some of them were mended since the snapshot was
+    /// taken, those that are left.
     ///
     /// # Errors
     /// As [`Snapshot::open`], for the reject file.
     pub fn rejects(&self) -> Result<Rejects, StoreError> {
-        match &self.origin {
-            Some(origin) => Rejects::open(&*origin.directory, origin.manifest.rejects),
-            None => Ok(Rejects::none()),
+        let Some(Origin { directory, manifest }) = &self.origin else { return Ok(Rejects::none()) };
+        let mut record = manifest.rejects;
+        loop {
+            match Rejects::open(&**directory, record) {
+                Err(error @ StoreError::MissingFile { .. }) => {
+                    let present = Manifest::read(&**directory)?.ok_or(StoreError::NoStore)?.rejects;
+                    if present.file == record.file {
+                        return Err(error);
+                    }
+                    record = present;
+                }
+                opened => return opened,
+            }
         }
     }
 
@@ -204,6 +215,7 @@ pub(crate) fn open_segment(
     let name = FileKind::Segment.name(record.file);
     let data = directory.map(&name).map_err(|error| match error.kind() {
         ErrorKind::NotFound => StoreError::MissingFile { file: name.clone() },
+        ErrorKind::OutOfMemory => StoreError::NoMap { file: name.clone(), source: error },
         _ => StoreError::io(&name, "mapping")(error),
     })?;
     let segment = Segment::open(&name, data, schema)?;

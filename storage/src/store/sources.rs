@@ -10,6 +10,7 @@ use std::fmt;
 use std::ops::Range;
 
 use super::StoreError;
+use crate::wire::{Put, Take, TakeError};
 
 /// A source's identity, made of its content.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -146,6 +147,30 @@ impl KnownSources {
 
     pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = &KnownSource> {
         self.sources.values()
+    }
+
+    /// Appends them as the manifest holds them: a list, ascending by identity.
+    pub(crate) fn encode(&self, bytes: &mut Vec<u8>) {
+        bytes.put_u32(self.sources.len() as u32);
+        for source in self.iter() {
+            bytes.put_counted(source.id.as_str().as_bytes());
+            bytes.put_counted(source.name.as_bytes());
+            bytes.put_u32(source.ranges.len() as u32);
+            for known in &source.ranges {
+                bytes.put_u64(known.range.start);
+                bytes.put_u64(known.range.end);
+                bytes.put_u32(known.crc32c);
+            }
+        }
+    }
+
+    pub(crate) fn decode(take: &mut Take<'_>) -> Result<Self, TakeError> {
+        let sources = take.list(|take| {
+            let (id, name) = (take.text()?.into(), take.text()?.to_owned());
+            let ranges = take.list(|take| Ok(KnownRange { range: take.u64()?..take.u64()?, crc32c: take.u32()? }))?;
+            Ok(KnownSource { id, name, ranges })
+        })?;
+        Ok(Self::new(sources))
     }
 
     pub(crate) fn get(&self, id: &SourceId) -> &[KnownRange] {

@@ -9,7 +9,7 @@ use super::snapshot::open_segment;
 use super::{Dictionary, StoreError, dictionary, rejects};
 
 /// What a check of a whole store found.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct VerifyReport {
     /// Files looked at.
     pub files: u64,

@@ -18,8 +18,9 @@ use std::thread::{self, JoinHandle};
 
 use crate::io::{Directory, LockGuard};
 
+use super::origin::LogSpan;
 use super::recovery;
-use super::sealer::{Cut, Sealer, set_position};
+use super::sealer::{Cut, CutRange, Sealer, set_position};
 use super::sources::{Claims, KnownSources};
 use super::{
     CommitSummary, Delivery, KnownRange, LogPosition, Schema, SharedDictionary, Snapshot, SourceId, StoreError,
@@ -219,8 +220,13 @@ impl StoreWriter {
             check_position(&state.positions, position)?;
         }
         state.known.add_all(deliveries.iter().filter_map(|delivery| delivery.range.as_ref()))?;
+        let has_rows = deliveries.iter().any(|delivery| delivery.batch.rows > 0);
         for delivery in deliveries {
             if let Some(position) = &delivery.position {
+                if has_rows {
+                    let span = LogSpan::between(known_position(&state.positions, position), position);
+                    state.open.origin.add_span(span);
+                }
                 set_position(&mut state.positions, position.clone());
             }
             state.open.take(delivery);
@@ -320,14 +326,15 @@ impl Cut {
         self.totals.add(&delivery);
         self.memory += delivery.batch.memory();
         self.memory += delivery.rejects.iter().map(|reject| reject.memory() + size_of_val(reject)).sum::<usize>();
-        if delivery.batch.rows > 0 {
+        let has_rows = delivery.batch.rows > 0;
+        if has_rows {
             self.batches.push(delivery.batch);
         }
         self.rejects.extend(delivery.rejects);
         if let Some(position) = delivery.position {
             set_position(&mut self.positions, position);
         }
-        self.ranges.extend(delivery.range);
+        self.ranges.extend(delivery.range.map(|range| CutRange { range, has_rows }));
     }
 }
 
@@ -417,8 +424,7 @@ fn validate_names(delivery: &Delivery) -> Result<(), StoreError> {
 
 /// A position may go backwards only where the topic is known to be another one of the same name.
 fn check_position(positions: &[LogPosition], position: &LogPosition) -> Result<(), StoreError> {
-    let known = positions.iter().find(|known| known.topic == position.topic && known.partition == position.partition);
-    let Some(known) = known else { return Ok(()) };
+    let Some(known) = known_position(positions, position) else { return Ok(()) };
     let is_another_topic = known.topic_id.zip(position.topic_id).is_some_and(|(known, new)| known != new);
     if position.next_offset < known.next_offset && !is_another_topic {
         return Err(StoreError::PositionBackwards {
@@ -429,4 +435,9 @@ fn check_position(positions: &[LogPosition], position: &LogPosition) -> Result<(
         });
     }
     Ok(())
+}
+
+/// What is known of the same partition.
+fn known_position<'p>(positions: &'p [LogPosition], position: &LogPosition) -> Option<&'p LogPosition> {
+    positions.iter().find(|known| known.topic == position.topic && known.partition == position.partition)
 }

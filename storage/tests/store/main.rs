@@ -3,8 +3,11 @@
 
 mod crash;
 mod damage;
+mod dropping;
 mod format;
 mod history;
+mod mending;
 mod merging;
+mod repairing;
 mod support;
 mod writer;

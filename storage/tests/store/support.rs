@@ -7,8 +7,8 @@ use bytes::Bytes;
 use cartlog_storage::io::Directory;
 use cartlog_storage::store::{
     Batch, ColumnSchema, ColumnType, ColumnValues, ColumnView, Delivery, Identifier, IdentifierException,
-    IdentifierValues, KnownSource, LogPosition, Reject, Schema, Snapshot, SourceRange, StoreError, StoreWriter, Totals,
-    WriterOptions,
+    IdentifierValues, KnownSource, LogPosition, Reject, Schema, SharedDictionary, Snapshot, SourceRange, StoreError,
+    StoreWriter, Totals, WriterOptions,
 };
 
 /// Deliveries of the load.
@@ -73,19 +73,29 @@ pub(crate) fn delivery(writer: &StoreWriter, number: u64) -> Result<Delivery, St
     if writer.claim(&SOURCE.into(), range.clone()).is_empty() {
         return Ok(Delivery { rows_duplicate: rows, position: Some(position), ..Delivery::default() });
     }
-    let rejects = (0..number % 3 / 2).map(|_| reject(number)).collect();
+    Ok(Delivery { position: Some(position), ..self::block(&writer.dictionary(1), number)? })
+}
+
+/// What the `number`th delivery holds, wherever it is read from.
+pub(crate) fn block(brands: &SharedDictionary, number: u64) -> Result<Delivery, StoreError> {
+    let block = if number % 8 == 7 { number - 3 } else { number };
+    let range = block * BLOCK..(block + 1) * BLOCK;
     let range = SourceRange { source: SOURCE.into(), name: "file.csv".to_owned(), crc32c: checksum(&range), range };
     Ok(Delivery {
-        batch: batch(writer, block, rows)?,
-        rejects,
-        rows_duplicate: 0,
-        position: Some(position),
+        batch: batch(brands, block, block * 7 % 19 + 1)?,
+        rejects: rejects(number).collect(),
         range: Some(range),
+        ..Delivery::default()
     })
 }
 
-fn batch(writer: &StoreWriter, block: u64, rows: u64) -> Result<Batch, StoreError> {
-    let brands = writer.dictionary(1);
+/// The rejects of the `number`th delivery, if it is not a duplicate.
+pub(crate) fn rejects(number: u64) -> impl Iterator<Item = Reject> {
+    let is_duplicate = number % 8 == 7;
+    (0..number % 3 / 2).filter(move |_| !is_duplicate).map(move |_| reject(number))
+}
+
+fn batch(brands: &SharedDictionary, block: u64, rows: u64) -> Result<Batch, StoreError> {
     let numbers = || (0..rows).map(move |row| (block * 31 + row * 17) as i64);
     let codes = numbers().map(|n| if n % 5 == 0 { Ok(0) } else { brands.code_for(&format!("brand {}", n % 23)) });
     let mut sessions = IdentifierValues { uuids: numbers().map(|n| n as u128 / 3 * 7).collect(), ..Default::default() };
