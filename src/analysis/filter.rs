@@ -212,8 +212,7 @@ impl Filter {
 }
 
 fn instant(filter: &'static str, text: &str) -> Result<i64, AnalysisError> {
-    let midnight = time::parse_date(text.as_bytes()).map(|days| i64::from(days) * 86_400_000);
-    midnight.or_else(|_| time::parse(text.as_bytes())).map_err(|_| AnalysisError::InvalidFilter {
+    time::parse_or_midnight(text.as_bytes()).map_err(|_| AnalysisError::InvalidFilter {
         filter,
         got: text.to_owned(),
         expected: "a date or time, such as 2019-10-15 or 2019-10-15T12:30:00Z",

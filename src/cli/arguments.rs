@@ -664,18 +664,34 @@ pub(crate) struct Inspect {
 #[command(after_help = "Examples:
   cartlog verify                                exit code 1 if anything is damaged
   cartlog verify --json
+  cartlog verify --repair                       make damaged files of the store anew from the log
+  cartlog verify --repair --brokers kafka:9092  from the cluster that its rows came through
 
 Of the log, each batch's header and checksum is compared, offsets must follow each other, and indexes must fit; the
-committed offsets of groups and the snapshots of producers have checksums too. Each fault is told with its file, position and offset. Nothing is changed. A log that is served can't be checked: stop the
-broker first.")]
-pub(crate) struct Verify {}
+committed offsets of groups and the snapshots of producers have checksums too. Each fault is told with its file, position
+and offset. A log that is served can't be checked: stop the broker first.
+
+Without --repair nothing is changed. With it, each damaged segment is made anew of the records that its rows came from, and
+replaces the damaged one only if rows and checksums are what they were; what is left damaged is told with its rows and
+where they came from. The damaged store stays readable until the one commit at the end.")]
+pub(crate) struct Verify {
+    /// Make what is damaged of the store anew from the log
+    #[arg(long)]
+    pub(crate) repair: bool,
+}
 
 /// `cartlog rejects`
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   cartlog rejects                               each with source, line, byte offset and reason
   cartlog rejects --count                       how many of each reason
-  cartlog rejects --raw > bad.csv               the lines themselves, to mend and load again: cartlog run bad.csv")]
+  cartlog rejects --export bad.txt              to a file, each line below one that says where it stands; mend them there, and
+  cartlog rejects --replay bad.txt              store those that are events now
+  cartlog rejects --replay                      try all of them again as they are: after an update of cartlog, say
+  cartlog rejects --raw > bad.csv               the lines alone, without their places
+
+A replay is one commit. A line that is stored leaves the rejects, so that no replay stores it twice; what is still no event
+stays as it was. Mended lines stand in the store alone: a store made anew from the log rejects them again.")]
 pub(crate) struct Rejects {
     /// Count by reason
     #[arg(long, conflicts_with = "raw")]
@@ -683,6 +699,12 @@ pub(crate) struct Rejects {
     /// Print the rejected lines as they were
     #[arg(long)]
     pub(crate) raw: bool,
+    /// Write them with their places to a new file, to be mended; - is standard output
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["count", "raw"])]
+    pub(crate) export: Option<PathBuf>,
+    /// Store those that are events now: the lines of a mended file (- is standard input), or all rejects as they are
+    #[arg(long, value_name = "FILE", num_args = 0..=1, conflicts_with_all = ["count", "raw", "export", "limit"])]
+    pub(crate) replay: Option<Option<PathBuf>>,
     /// At most so many
     #[arg(long, value_name = "N")]
     pub(crate) limit: Option<usize>,
@@ -693,10 +715,15 @@ pub(crate) struct Rejects {
 #[command(after_help = "Examples:
   cartlog compact
   cartlog compact --store shop
+  cartlog compact --drop-before 2019-11-01      events before November go; the next load does not bring them back
 
 A load or ingest merges its own small segments as it goes; this merges whatever still fits together, after many small
 loads, say. Rows keep their order and every answer stays the same. Readers are not disturbed; a load must not be at work.")]
-pub(crate) struct Compact {}
+pub(crate) struct Compact {
+    /// First drop the events before this time (UTC): 2019-11-01, or 2019-11-01T12:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub(crate) drop_before: Option<String>,
+}
 
 #[cfg(test)]
 mod tests {

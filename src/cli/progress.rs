@@ -9,6 +9,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::text;
 use crate::pipeline::{Progress, ProgressUpdate, Stage};
 
+/// Partitions whose lag is shown.
+const SHOWN_PARTITIONS: usize = 4;
+
 /// Shows how far a job is, if anybody looks.
 #[derive(Debug)]
 pub(crate) struct TerminalProgress {
@@ -73,11 +76,26 @@ impl Progress for TerminalProgress {
             message += &format!(", {} known already", text::count(update.rows_duplicate));
         }
         if !update.lag.is_empty() {
-            let behind = update.lag.iter().map(|(_, records)| records).sum();
-            message += &format!(", {} behind", text::counted(behind, "record"));
+            message += &lag(update.lag);
         }
         self.bar.set_message(message);
     }
+}
+
+/// How many records are left to be read: in all, and of the partitions with most.
+fn lag(lag: &[(i32, u64)]) -> String {
+    let behind = lag.iter().map(|(_, records)| records).sum();
+    let mut message = format!(", {} behind", text::counted(behind, "record"));
+    let mut longest: Vec<_> = lag.iter().filter(|(_, records)| *records > 0).collect();
+    longest.sort_by_key(|(partition, records)| (std::cmp::Reverse(*records), *partition));
+    if lag.len() > 1 && !longest.is_empty() {
+        let shown = longest.iter().take(SHOWN_PARTITIONS);
+        let shown: Vec<_> =
+            shown.map(|(partition, records)| format!("{partition}: {}", text::count(*records))).collect();
+        let more = if longest.len() > shown.len() { ", …" } else { "" };
+        message += &format!(" ({}{more})", shown.join(", "));
+    }
+    message
 }
 
 fn title(stage: Stage) -> &'static str {
@@ -107,6 +125,15 @@ fn style(template: &str) -> ProgressStyle {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lag_names_the_partitions_that_are_behind() {
+        assert_eq!(lag(&[(0, 0), (1, 0)]), ", 0 records behind");
+        assert_eq!(lag(&[(7, 12)]), ", 12 records behind");
+        assert_eq!(lag(&[(0, 5), (1, 0), (2, 1200)]), ", 1,205 records behind (2: 1,200, 0: 5)");
+        let many: Vec<_> = (0..9).map(|partition| (partition, 1)).collect();
+        assert_eq!(lag(&many), ", 9 records behind (0: 1, 1: 1, 2: 1, 3: 1, …)");
+    }
 
     #[test]
     fn a_job_reports_to_a_hidden_bar_without_a_terminal() {

@@ -60,6 +60,18 @@ impl Reason {
     }
 }
 
+/// Whether this is the reason of a line of which only the start was kept.
+#[must_use]
+pub fn is_cut(reason: &str) -> bool {
+    let numbers = || {
+        let (length, rest) =
+            reason.strip_prefix("a line of ")?.split_once(" bytes is too long to be an event; its first ")?;
+        let (kept, _) = rest.split_once(' ')?;
+        Some((length.parse::<u64>().ok()?, kept.parse::<u64>().ok()?))
+    };
+    numbers().is_some_and(|(length, kept)| kept < length)
+}
+
 fn name(column: usize) -> &'static str {
     HEADER.split(',').nth(column).unwrap_or_default()
 }
@@ -91,6 +103,13 @@ impl std::fmt::Display for Excerpt {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_of_which_the_start_was_kept_is_known_by_its_reason() {
+        assert!(is_cut(&Reason::too_long(9 << 20, b"abc").to_string()));
+        assert!(!is_cut(&Reason::too_long(3, b"abc").to_string()), "all of it was kept");
+        assert!(!is_cut(&Reason::Header.to_string()));
+    }
 
     #[test]
     fn excerpts_are_short_and_escaped() {

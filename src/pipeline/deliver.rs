@@ -62,9 +62,24 @@ fn deliver_pieces(
     rows: u64,
     position: Option<LogPosition>,
 ) -> Result<RowCounts, StoreError> {
+    let (counts, mut deliveries) = pieces(parser, bytes, lines, claimed);
+    let duplicate = rows.saturating_sub(counts.rows_read);
+    let (rest, delivery) = delivery(Parsed::default(), duplicate, position, None);
+    deliveries.push(delivery);
+    // As one: a commit between them would make the next load count the first pieces once more, as duplicates.
+    store.append_together(deliveries)?;
+    Ok(counts + rest)
+}
+
+/// The claimed pieces of a block, each a delivery, and what they count together.
+pub(super) fn pieces(
+    parser: &mut BlockParser,
+    bytes: &[u8],
+    lines: &SourceLines,
+    claimed: &[Range<u64>],
+) -> (RowCounts, Vec<Delivery>) {
     let mut counts = RowCounts::default();
-    let mut deliveries = Vec::with_capacity(claimed.len() + 1);
-    for piece in claimed {
+    let deliveries = claimed.iter().map(|piece| {
         let piece = Piece::of(bytes, lines, piece);
         let parsed = parser.parse(
             &bytes[piece.parsed.clone()],
@@ -74,14 +89,10 @@ fn deliver_pieces(
         let claimed = lines.range.start + piece.claimed.start as u64..lines.range.start + piece.claimed.end as u64;
         let (piece, delivery) = delivery(parsed, 0, None, Some(lines.claimed(claimed, crc32c)));
         counts = counts + piece;
-        deliveries.push(delivery);
-    }
-    let duplicate = rows.saturating_sub(counts.rows_read);
-    let (rest, delivery) = delivery(Parsed::default(), duplicate, position, None);
-    deliveries.push(delivery);
-    // As one: a commit between them would make the next load count the first pieces once more, as duplicates.
-    store.append_together(deliveries)?;
-    Ok(counts + rest)
+        delivery
+    });
+    let deliveries = deliveries.collect();
+    (counts, deliveries)
 }
 
 /// A part of a block, as places in its bytes.

@@ -104,6 +104,30 @@ pub enum PipelineError {
         bytes: u64,
     },
 
+    /// A file of rejects that can't be written.
+    #[error("the rejects can't be written: {0}")]
+    RejectsUnwritable(#[source] std::io::Error),
+
+    /// A file of mended lines that can't be read.
+    #[error("{file}: can't be read: {reason}")]
+    MendedUnreadable {
+        /// The file.
+        file: String,
+        /// The error of the system.
+        reason: std::io::Error,
+    },
+
+    /// A file of mended lines that is not as it was exported.
+    #[error("{file}:{line}: {what}; leave the lines that begin with `#@` as `cartlog rejects --export` wrote them")]
+    MendedFile {
+        /// The file.
+        file: String,
+        /// The line.
+        line: u64,
+        /// What is wrong there.
+        what: String,
+    },
+
     /// A thread of the job could not be started or has died.
     #[error("a worker of the job is gone: {0}")]
     Worker(String),

@@ -6,6 +6,9 @@
 //! - [`produce`]: sources → log;
 //! - [`ingest`]: log → store, to the present end or following.
 //!
+//! Beside them, [`mend`] makes rows of rejects that somebody has put right, and [`repair`] makes damaged files of a store anew
+//! from the log.
+//!
 //! **The log is the truth, and the store follows it in offset order.** A block goes to the log first. Only when it is
 //! acknowledged with its offset do its rows go to the store, and always behind the rows of every lower offset of its
 //! partition, so that one number per partition says what a commit holds. What a crash leaves between log and store is
@@ -24,10 +27,12 @@ mod ingest;
 mod intake;
 mod lane;
 mod load;
+mod mend;
 mod plan;
 mod produce;
 mod progress;
 mod reading;
+mod repair;
 mod replay;
 mod session;
 mod share;
@@ -40,12 +45,14 @@ mod workers;
 pub use error::PipelineError;
 pub use ingest::ingest;
 pub use load::load;
+pub use mend::{MendSummary, Refusal, export_rejects, mend};
 pub use plan::{
     DEFAULT_PARTITIONS, DEFAULT_ROWS_PER_RECORD, DEFAULT_TOPIC, Follow, IngestPlan, LoadPlan, LogPlan, LogTarget,
     ProducePlan, RejectLimit, log_directory, store_directory,
 };
 pub use produce::produce;
 pub use progress::{Interrupt, NoProgress, Progress, ProgressUpdate, Stage};
+pub use repair::{NotRepaired, RepairPlan, RepairReport, repair};
 pub use share::Share;
 pub use summary::{IngestSummary, LoadSummary, ProduceSummary, RowCounts, StageSummary};
 

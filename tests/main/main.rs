@@ -9,6 +9,8 @@ mod disturbed;
 mod events;
 mod kafka;
 mod load;
+mod mend;
 mod produce;
+mod repair;
 mod serve;
 mod stored;

@@ -99,11 +99,12 @@ fn report(snapshot: &Snapshot, with_segments: bool, settings: &Settings) -> Stri
     line(
         "read",
         format!(
-            "{} = {} stored + {} rejected + {} duplicate",
+            "{} = {} stored + {} rejected + {} duplicate + {} dropped",
             text::count(totals.rows_read),
             text::count(totals.rows_stored),
             text::count(totals.rows_rejected),
-            text::count(totals.rows_duplicate)
+            text::count(totals.rows_duplicate),
+            text::count(totals.rows_dropped)
         ),
     );
     if let Some((first, last)) = times(snapshot) {
@@ -196,6 +197,7 @@ fn json(snapshot: &Snapshot, with_segments: bool) -> Value {
         "rows_stored": totals.rows_stored,
         "rows_rejected": totals.rows_rejected,
         "rows_duplicate": totals.rows_duplicate,
+        "rows_dropped": totals.rows_dropped,
         "bytes": snapshot.segments().iter().map(|segment| segment.length()).sum::<u64>(),
         "commit": snapshot.generation(),
         "segments": snapshot.segments().len(),

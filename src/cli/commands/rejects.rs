@@ -1,20 +1,40 @@
-//! `cartlog rejects`: the lines that are no events, and why.
+//! `cartlog rejects`: the lines that are no events, and why; to a file to be mended, and back.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io::{self, BufWriter, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
 use serde_json::json;
 
-use super::open_snapshot;
+use super::{open_snapshot, open_store};
 use crate::cli::arguments::Rejects;
 use crate::cli::settings::Settings;
+use crate::cli::summary::{Summary, WrittenFile};
 use crate::cli::text;
+use crate::export::{AtomicFile, Sink as _};
+use crate::pipeline::{MendSummary, export_rejects, mend};
 
 /// How much of a rejected line is shown in a list.
 const SHOWN_CHARACTERS: usize = 100;
 
+/// How many lines that are still no events are shown after a replay.
+const SHOWN_REFUSALS: usize = 5;
+
 pub(super) fn execute(options: &Rejects, settings: &Settings) -> Result<()> {
+    if let Some(mended) = &options.replay {
+        return replay(mended.as_deref(), settings);
+    }
+    if let Some(path) = &options.export {
+        return export(path, options.limit, settings);
+    }
+    list(options, settings)
+}
+
+fn list(options: &Rejects, settings: &Settings) -> Result<()> {
     let snapshot = open_snapshot(settings)?;
     let total = snapshot.totals().rows_rejected;
     let rejects = snapshot.rejects()?.take(options.limit.unwrap_or(usize::MAX));
@@ -66,6 +86,69 @@ pub(super) fn execute(options: &Rejects, settings: &Settings) -> Result<()> {
         writeln!(out, "{} of {} rejected", text::count(total), text::counted(rows, "row"))?;
     }
     Ok(out.flush()?)
+}
+
+/// Writes the rejects to a file that is not there yet: one that is there may hold an afternoon's mending.
+fn export(path: &Path, limit: Option<usize>, settings: &Settings) -> Result<()> {
+    let rejects = open_snapshot(settings)?.rejects()?;
+    let limit = limit.unwrap_or(usize::MAX);
+    if path == Path::new("-") {
+        let mut out = BufWriter::new(io::stdout().lock());
+        export_rejects(rejects.take(limit), &mut out)?;
+        return Ok(out.flush()?);
+    }
+    if path.try_exists().with_context(|| format!("can't look at {}", path.display()))? {
+        bail!(
+            "{} is there already and may hold lines that were mended: name another file, or remove it",
+            path.display()
+        );
+    }
+    let mut file = Box::new(AtomicFile::create(path)?);
+    let rows = export_rejects(rejects.take(limit), &mut file)?;
+    file.complete()?;
+    let bytes = fs::metadata(path).with_context(|| format!("can't look at {}", path.display()))?.len();
+    let mut summary = Summary::new(format!("Exported the rejects of {}", settings.store.display()));
+    summary.number("rejects", "rejects", rows);
+    summary.file(WrittenFile { path: path.to_owned(), rows, bytes });
+    summary.note(format!("Mend its lines, then: cartlog rejects --replay {}", path.display()));
+    settings.print(&summary)
+}
+
+/// Stores what are events now.
+fn replay(mended: Option<&Path>, settings: &Settings) -> Result<()> {
+    let directory = Arc::new(open_store(settings)?);
+    let MendSummary { rows, refused, rejects_left, seconds_total } =
+        mend(directory, mended).context("nothing was replayed")?;
+    let mut summary = Summary::new(match mended {
+        Some(path) => format!("Replayed {} into {}", path.display(), settings.store.display()),
+        None => format!("Tried the rejects of {} again", settings.store.display()),
+    });
+    summary.rows(rows);
+    summary.number("rejects_left", "rejects left", rejects_left);
+    summary.field("refused", serde_json::to_value(&refused)?);
+    summary.stage("replay", Duration::from_secs_f64(seconds_total));
+    let shown: Vec<_> =
+        refused.iter().take(SHOWN_REFUSALS).map(|line| format!("  {}: {}", line.place, line.reason)).collect();
+    if !shown.is_empty() {
+        let still = if rows.rows_rejected == 1 {
+            "1 line is".to_owned()
+        } else {
+            format!("{} lines are", text::count(rows.rows_rejected))
+        };
+        let more = if rows.rows_rejected > shown.len() as u64 { "\n  …" } else { "" };
+        summary.note(format!("{still} still no event and stay among the rejects:\n{}{more}", shown.join("\n")));
+    }
+    if rows.rows_duplicate > 0 {
+        summary.note(format!(
+            "{} not among the rejects: stored by an earlier replay, or of another store.",
+            if rows.rows_duplicate == 1 {
+                "1 line is".to_owned()
+            } else {
+                format!("{} lines are", text::count(rows.rows_duplicate))
+            }
+        ));
+    }
+    settings.print(&summary)
 }
 
 /// A reason without the values in it, so that equal kinds of damage count together.

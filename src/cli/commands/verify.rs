@@ -1,4 +1,4 @@
-//! `cartlog verify`: every checksum of the store and its log.
+//! `cartlog verify`: every checksum of the store and its log, and damaged files of the store made anew.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -7,22 +7,33 @@ use anyhow::{Context, Result, bail};
 use cartlog_storage::groups;
 use cartlog_storage::io::{Directory, OsDirectory};
 use cartlog_storage::log::{self, LogReport};
-use cartlog_storage::store::{self, StoreError, VerifyReport};
+use cartlog_storage::store::{self, Damage, StoreError, VerifyReport};
 use serde_json::{Value, json};
 
 use super::{no_store, open_store};
 use crate::cli::arguments::Verify;
 use crate::cli::settings::Settings;
 use crate::cli::text;
-use crate::pipeline::{log_directory, store_directory};
+use crate::pipeline::{self, RepairPlan, RepairReport, log_directory, store_directory};
 
-pub(super) fn execute(_options: &Verify, settings: &Settings) -> Result<()> {
+pub(super) fn execute(options: &Verify, settings: &Settings) -> Result<()> {
     let start = Instant::now();
     let log = check_log(settings)?;
-    let store = check_store(settings, log.is_some())?;
+    let mut store = check_store(settings, log.is_some())?;
+    let repaired = match &store {
+        Some(found) if options.repair && !found.is_sound() => {
+            let repaired = repair(settings)?;
+            store = check_store(settings, log.is_some())?;
+            Some(repaired)
+        }
+        _ => None,
+    };
     if settings.json {
-        println!("{}", json(store.as_ref(), log.as_ref()));
+        let mut object = json(store.as_ref(), log.as_ref());
+        object["repair"] = repaired.as_ref().map_or(Value::Null, repair_json);
+        println!("{object}");
     } else {
+        repaired.iter().for_each(print_repair);
         store.iter().for_each(print_damage);
         log.iter().for_each(print_faults);
         if !settings.quiet {
@@ -66,16 +77,60 @@ fn check_store(settings: &Settings, has_log: bool) -> Result<Option<VerifyReport
     }
 }
 
+/// Makes what is damaged anew from the brokers that were named, or the embedded log if there is one.
+fn repair(settings: &Settings) -> Result<RepairReport> {
+    let folder = log_directory(&settings.store);
+    let has_log = settings.brokers.is_some()
+        || folder.try_exists().with_context(|| format!("can't look at {}", folder.display()))?;
+    let plan = RepairPlan {
+        store: store_directory(&settings.store),
+        log: has_log.then(|| settings.log()),
+        threads: settings.threads,
+    };
+    pipeline::repair(&plan).with_context(|| {
+        format!(
+            "{} can't be repaired; to begin anew, move {} away and read the log again with `cartlog ingest`, or load the \
+             files again",
+            settings.store.display(),
+            plan.store.display()
+        )
+    })
+}
+
+fn repair_json(report: &RepairReport) -> Value {
+    let left = report.not_repaired.iter().map(|left| {
+        let rows = left.rows.as_ref().map(|rows| json!([rows.start, rows.end]));
+        json!({ "file": left.file, "rows": rows, "reason": left.reason })
+    });
+    let left: Vec<_> = left.collect();
+    let found: Vec<_> = report.found.damage.iter().map(damage_json).collect();
+    json!({ "found": found, "replaced": report.replaced, "rows": report.rows, "not_repaired": left })
+}
+
+fn print_repair(report: &RepairReport) {
+    report.found.damage.iter().for_each(|damage| println!("was damaged: {}", damage_line(damage)));
+    for file in &report.replaced {
+        println!("store/{file}: made anew");
+    }
+    for left in &report.not_repaired {
+        match &left.rows {
+            Some(rows) => println!(
+                "store/{} (rows {} to {}): not repaired: {}",
+                left.file,
+                text::count(rows.start),
+                text::count(rows.end),
+                left.reason
+            ),
+            None => println!("store/{}: not repaired: {}", left.file, left.reason),
+        }
+    }
+}
+
 fn json(store: Option<&VerifyReport>, log: Option<&LogReport>) -> Value {
     let mut object = store.map_or_else(
         || json!({}),
         |report| {
-            let damage = report.damage.iter().map(|damage| {
-                let rows = damage.rows.as_ref().map(|rows| json!([rows.start, rows.end]));
-                json!({ "file": damage.file, "offset": damage.offset, "length": damage.length, "rows": rows,
-                "what": damage.what })
-            });
-            let damage: Vec<_> = damage.collect();
+            let damage: Vec<_> = report.damage.iter().map(damage_json).collect();
             json!({ "files": report.files, "bytes": report.bytes, "rows": report.rows, "damage": damage })
         },
     );
@@ -91,14 +146,20 @@ fn json(store: Option<&VerifyReport>, log: Option<&LogReport>) -> Value {
     object
 }
 
+fn damage_json(damage: &Damage) -> Value {
+    let rows = damage.rows.as_ref().map(|rows| json!([rows.start, rows.end]));
+    json!({ "file": damage.file, "offset": damage.offset, "length": damage.length, "rows": rows, "what": damage.what })
+}
+
 fn print_damage(report: &VerifyReport) {
-    for damage in &report.damage {
-        print!("store/{} at byte {}: {}", damage.file, damage.offset, damage.what);
-        match &damage.rows {
-            Some(rows) => println!(" (rows {} to {})", text::count(rows.start), text::count(rows.end)),
-            None => println!(),
-        }
-    }
+    report.damage.iter().for_each(|damage| println!("{}", damage_line(damage)));
+}
+
+fn damage_line(damage: &Damage) -> String {
+    let rows = damage.rows.as_ref();
+    let rows = rows.map(|rows| format!(" (rows {} to {})", text::count(rows.start), text::count(rows.end)));
+    let Damage { file, offset, what, .. } = damage;
+    format!("store/{file} at byte {offset}: {what}{}", rows.unwrap_or_default())
 }
 
 fn print_faults(report: &LogReport) {
