@@ -1,10 +1,11 @@
 """Damaged lines: kept verbatim, each with its place and reason, while everything else is stored."""
 
+import json
 import re
 
 import pytest
 
-from cartlog import Store, cartlog, summary
+from cartlog import Store, cartlog, refusal, summary
 from damage import GOOD_LINE, kinds
 from engine import Engine, read
 
@@ -106,3 +107,61 @@ def test_limits_on_rejects(tmp_path):
     cartlog("run", path, "--store", tmp_path / "percent", "--no-analyses", "--max-rejected", "0.5%", expect=1)
     Store.load(tmp_path / "one", path, "--max-rejected", "1")
     Store.load(tmp_path / "two percent", path, "--max-rejected", "2%")
+
+
+def test_mended_lines_are_replayed_once(tmp_path):
+    """Export, mend with a text tool, replay; again; and the store equals one that was loaded from sound lines."""
+    good = [GOOD_LINE.replace("2019-10-01 00:00:", f"2019-10-01 00:{minute:02}:") for minute in range(60)]
+    assert len(set(good)) == 60
+    bad = [line.replace(",", ";", 1) if index % 7 == 3 else line for index, line in enumerate(good)]
+    sound, damaged, mended = (tmp_path / name for name in ["sound.csv", "damaged.csv", "mended.txt"])
+    sound.write_text("".join(line + "\n" for line in good))
+    damaged.write_text("".join(line + "\n" for line in bad))
+    store = Store.load(tmp_path / "store", damaged)
+    assert store.counts() == (60, 51, 9, 0)
+    replay = ["rejects", "--replay", mended, "--store", store.path]
+
+    exported = summary("rejects", "--export", mended, "--store", store.path)
+    assert exported["rejects"] == 9 and exported["files"] == [str(mended)]
+    assert "is there already" in refusal("rejects", "--export", mended, "--store", store.path)
+    untouched = summary(*replay)
+    assert (untouched["rows_read"], untouched["rows_stored"], untouched["rows_rejected"]) == (9, 0, 9)
+
+    lines = mended.read_text().splitlines()
+    fixed = [line if line.startswith("#") else line.replace(";", ",", 1) for line in lines]
+    fixed[-1] = lines[-1]
+    mended.write_text("\n".join(fixed))
+    first = summary(*replay)
+    assert (first["rows_read"], first["rows_stored"], first["rows_rejected"], first["rejects_left"]) == (9, 8, 1, 1)
+    assert first["refused"][0]["place"] == f"{mended}:{len(lines)}"
+    mended.write_text("\n".join(fixed).replace(lines[-1], lines[-1].replace(";", ",", 1)))
+    second = summary(*replay)
+    assert (second["rows_read"], second["rows_stored"], second["rows_duplicate"], second["rejects_left"]) == (9, 1, 8, 0)
+    assert summary(*replay)["rows_duplicate"] == 9
+    assert store.rejects() == []
+
+    inspected = json.loads(cartlog("inspect", "--json", "--store", store.path))
+    counts = [inspected[name] for name in ["rows_read", "rows_stored", "rows_rejected", "rows_duplicate"]]
+    assert counts == [60, 60, 0, 0]
+    expected = Store.load(tmp_path / "expected", sound)
+    export = lambda store: sorted(cartlog("export", "--format", "csv", "--store", store.path).splitlines())
+    assert export(store) == export(expected)
+    assert store.again(damaged).counts() == (60, 0, 0, 60)
+    cartlog("verify", "--store", store.path)
+
+
+def test_rejects_are_exported_as_they_were(tmp_path):
+    """Whatever bytes a line has, its export is tried as the line itself is."""
+    content, places = mix(((GOOD_LINE + "\n") * 2000).encode(), kinds(), 10)
+    path = tmp_path / "damaged.csv"
+    path.write_bytes(content)
+    store = Store.load(tmp_path / "store", path)
+    rejects = store.rejects()
+    cartlog("rejects", "--export", tmp_path / "rejects.txt", "--store", store.path)
+    exported = (tmp_path / "rejects.txt").read_bytes()
+    for _, _, _, bad, _ in places:
+        assert b"\n" + bad + b"\n" in exported, bad
+    done = summary("rejects", "--replay", tmp_path / "rejects.txt", "--store", store.path)
+    assert (done["rows_read"], done["rows_stored"], done["rows_rejected"]) == (len(places), 0, len(places))
+    assert summary("rejects", "--replay", "--store", store.path)["rows_rejected"] == len(places)
+    assert store.rejects() == rejects
