@@ -75,9 +75,9 @@ fn every_damaged_file_is_made_anew_from_the_log() {
             for is_absent in [false, true] {
                 let path = files(folder.path(), kind)[number].clone();
                 if is_absent {
-                    fs::remove_file(&path).unwrap()
+                    fs::remove_file(&path).unwrap();
                 } else {
-                    damage(&path)
+                    damage(&path);
                 }
                 assert!(!is_sound(folder.path()), "{}", path.display());
                 let report = run_repair(folder.path(), Some(&log.plan));
