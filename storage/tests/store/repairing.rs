@@ -51,6 +51,9 @@ fn try_repair(directory: Arc<dyn Directory>) -> Result<RepairSummary, StoreError
     repair.commit()
 }
 
+/// Something that makes deliveries others than they were.
+type Change = fn(&mut Vec<Delivery>);
+
 fn segments(memory: &MemoryDirectory) -> Vec<String> {
     memory.list("").unwrap().into_iter().filter(|name| name.starts_with("segment-")).collect()
 }
@@ -110,7 +113,7 @@ fn what_is_not_what_it_was_is_refused_and_nothing_changes() {
     let segment = segments(&memory)[1].clone();
     memory.damage(&segment, memory.length(&segment).unwrap() - 8, 4).unwrap();
     let damage = verify(&memory).unwrap().damage;
-    let change: [(&str, fn(&mut Vec<Delivery>)); 5] = [
+    let changes: [(&str, Change); 5] = [
         ("were not found", |deliveries| drop(deliveries.pop())),
         ("were not found, or are others", |deliveries| deliveries[0].range.as_mut().unwrap().crc32c ^= 1),
         ("more was found", |deliveries| {
@@ -124,7 +127,7 @@ fn what_is_not_what_it_was_is_refused_and_nothing_changes() {
             deliveries.push(more);
         }),
     ];
-    for (expected, change) in change {
+    for (expected, change) in changes {
         let mut repair = Repair::open(Arc::new(memory.clone()), &support::schema(), support::options()).unwrap();
         assert_eq!(repair.report().damage, damage);
         let origins = repair.lost()[0].origins.clone();
