@@ -52,12 +52,14 @@ pub(super) struct Canvas {
     pub(super) width: f64,
     content: String,
     has_links: bool,
+    /// Where what was opened last begins, and its tooltip, escaped.
+    opened: (usize, String),
 }
 
 impl Canvas {
     /// An empty picture; what is narrower than a stamp is drawn as wide as one.
     pub(super) fn new(width: f64) -> Self {
-        Self { width: width.max(160.0), content: String::new(), has_links: false }
+        Self { width: width.max(160.0), content: String::new(), has_links: false, opened: Default::default() }
     }
 
     /// A rectangle.
@@ -101,21 +103,27 @@ impl Canvas {
     pub(super) fn open(&mut self, link: Option<&Link>, label: &str, value: f64, tooltip: &str) {
         let data = format!(" data-label=\"{}\" data-value=\"{value}\"", escape(label));
         self.has_links |= link.is_some();
+        self.opened = (self.content.len(), escape(tooltip));
         let _ = match link {
             None => write!(self.content, "<g{data}>"),
             Some(Link { address, is_chosen }) => write!(
                 self.content,
-                "<a href=\"{}\"{}{data} aria-label=\"{}\">",
+                "<a href=\"{}\"{}{data}>",
                 escape(address),
                 if *is_chosen { " class=\"chosen\" aria-current=\"true\"" } else { "" },
-                escape(tooltip)
             ),
         };
         let _ = write!(self.content, "<title>{}</title>", escape(tooltip));
     }
 
     /// Ends what [`Canvas::open`] began for the same link.
+    ///
+    /// A link is called what is written in it, and by its tooltip where nothing is (WCAG 2.5.3).
     pub(super) fn close(&mut self, link: Option<&Link>) {
+        let (start, tooltip) = std::mem::take(&mut self.opened);
+        if link.is_some() && !self.content[start..].contains("<text") {
+            self.content.insert_str(start + "<a".len(), &format!(" aria-label=\"{tooltip}\""));
+        }
         self.content += if link.is_some() { "</a>" } else { "</g>" };
     }
 

@@ -13,8 +13,10 @@ except ImportError as error:
     sys.exit(f"MISSING {error}")
 
 folder, target = map(Path, sys.argv[1:])
-# Neither usage data nor a log file beside whoever runs this.
-with HyperProcess(Telemetry.DO_NOT_SEND_USAGE_DATA_TO_TABLEAU, parameters={"log_config": ""}) as hyper:
+# Neither usage data nor a log file beside whoever runs this. Sums of money are 128-bit numbers, which extracts hold from version 3
+# of their format on.
+settings = {"log_config": "", "default_database_version": "3"}
+with HyperProcess(Telemetry.DO_NOT_SEND_USAGE_DATA_TO_TABLEAU, parameters=settings) as hyper:
     with Connection(hyper.endpoint, target, CreateMode.CREATE_AND_REPLACE) as connection:
         connection.catalog.create_schema("Extract")
         rows = {}
