@@ -181,7 +181,7 @@ struct Dealt<K> {
     buffers: Vec<[K; BUFFER_KEYS]>,
     /// Keys in each part's buffer.
     filled: Vec<u8>,
-    /// Room for keys, [`CHUNK_KEYS`] at a time.
+    /// Room for keys, [`CHUNK_BLOCKS`] blocks at a time.
     chunks: Vec<Room<K>>,
     /// Blocks given to parts, counted through all chunks.
     blocks: u32,

@@ -1,8 +1,8 @@
 //! Memory for very many keys, in large pages where the system has them.
 //!
 //! Dealing keys to hundreds of parts writes to as many places at once. With pages of 4 KiB each of them costs an address
-//! translation that no cache of the processor holds, which on a virtual machine is two walks through page tables; it was
-//! half of the time of a grouping. In pages of 2 MiB all of a worker's keys are a few dozen translations, and the
+//! translation, which on a virtual machine is two walks through page tables. (On a busy machine no difference could be
+//! shown.) In pages of 2 MiB all of a worker's keys are a few dozen translations, and the
 //! system clears a page at once instead of stopping the worker for every 4 KiB.
 
 use std::ops::{Deref, DerefMut};
