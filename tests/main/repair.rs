@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use cartlog::pipeline::{
-    Interrupt, LoadPlan, LogPlan, NoProgress, RepairPlan, RepairReport, export_rejects, load, mend, repair,
-    store_directory,
+    Interrupt, LoadPlan, LogPlan, LogTarget, NoProgress, RepairPlan, RepairReport, export_rejects, load, log_directory,
+    mend, repair, store_directory,
 };
 use cartlog_storage::io::OsDirectory;
 use cartlog_storage::store::{WriterOptions, compact, drop_before, verify};
@@ -170,9 +170,11 @@ fn without_a_log_or_with_another_one_nothing_is_guessed() {
         "{report:?}"
     );
     let elsewhere = tempdir().unwrap();
-    let other = crate::brokers::log("repair-no-log", elsewhere.path());
-    run(elsewhere.path(), Some(&other.plan), &file(elsewhere.path(), "b.csv", &lines(81, 1000)));
-    let report = run_repair(folder.path(), Some(&other.plan));
+    // Another log, with a topic of the same name.
+    let target = LogTarget::Embedded(log_directory(elsewhere.path()));
+    let other = LogPlan { topic: log.plan.topic.clone(), ..LogPlan::new(target) };
+    run(elsewhere.path(), Some(&other), &file(elsewhere.path(), "b.csv", &lines(81, 1000)));
+    let report = run_repair(folder.path(), Some(&other));
     assert_eq!((report.replaced.len(), report.not_repaired.len()), (0, 1));
     assert_eq!(fs::read(&segment).unwrap(), before, "the damaged file is left alone");
 }
