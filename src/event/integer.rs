@@ -1,6 +1,6 @@
 //! 64-bit ids as text.
 
-use super::words;
+use super::fast::Steps;
 
 /// Why a text is not a 64-bit integer. The message goes on after the text: `"12a" is not a whole number`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -77,41 +77,26 @@ fn diagnose(text: &[u8]) -> IntegerError {
     if parts.len() == 2 && parts.iter().all(is_number) { IntegerError::Point } else { IntegerError::NotWhole }
 }
 
-/// Reads up to 19 digits and the comma after them at `at`, as the value and the place after the comma; anything else is
-/// `None`.
-#[inline]
-pub(super) fn read(bytes: &[u8], at: usize) -> Option<(i64, usize)> {
-    let mut value = 0;
-    let mut at = at;
-    let mut total = 0;
-    loop {
-        let word = words::load(bytes, at)?;
-        let digits = words::leading_digits(word);
-        total += digits;
-        if digits < 8 {
-            if (word >> (8 * digits)) as u8 != b',' || total == 0 || total > 19 {
-                return None;
-            }
-            if digits > 0 {
-                value = value * POWERS[digits as usize] + words::decimal(word, digits);
-            }
-            return Some((i64::try_from(value).ok()?, at + digits as usize + 1));
-        }
-        if total > 16 {
-            return None;
-        }
-        value = value * POWERS[8] + words::decimal(word, 8);
-        at += 8;
+/// The number that stands from `start` to `end` as 1 to 19 digits; anything else is `None`.
+#[inline(always)]
+pub(super) fn between(bytes: &[u8], start: usize, end: usize, steps: impl Steps) -> Option<i64> {
+    const LOW: u32 = 16;
+    let length = end.checked_sub(start)? as u32;
+    if (1..=LOW).contains(&length) {
+        return steps.last_digits(bytes, end, length).map(|value| value as i64);
     }
+    if !(LOW + 1..=19).contains(&length) {
+        return None;
+    }
+    let high = steps.last_digits(bytes, end - LOW as usize, length - LOW)?;
+    i64::try_from(high * 10u64.pow(LOW) + steps.last_digits(bytes, end, LOW)?).ok()
 }
-
-/// Powers of ten.
-pub(super) const POWERS: [u64; 9] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::fast::Plain;
     use super::*;
 
     #[test]
@@ -152,14 +137,16 @@ mod tests {
         }
 
         #[test]
-        fn words_equal_the_loop(text in "[-+]?[0-9]{0,22}[,.a:/]", rest in "[,0-9]{8}") {
-            let bytes = format!("{text}{rest}").into_bytes();
-            if let Some((value, next)) = read(&bytes, 0) {
-                prop_assert_eq!(next, text.len());
-                prop_assert_eq!(Ok(value), parse(&bytes[..next - 1]));
+        fn words_equal_the_loop(before in "[0-9a,]{0,30}", text in "[-+]?[0-9]{0,22}[.a:/]?", rest in "[,0-9]{8}") {
+            let bytes = format!("{before}{text}{rest}").into_bytes();
+            let value = between(&bytes, before.len(), before.len() + text.len(), Plain);
+            let is_plain = (1..=19).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+            if value.is_some() {
+                prop_assert!(is_plain);
+                prop_assert_eq!(value, parse(text.as_bytes()).ok());
             } else {
-                let plain = text.strip_suffix(',').filter(|text| text.len() <= 19).and_then(|text| text.parse::<i64>().ok());
-                prop_assert!(plain.is_none() || text.starts_with(['-', '+']));
+                // Near the start of the bytes there may be no whole word.
+                prop_assert!(!is_plain || before.len() + text.len() < 24 || text.parse::<i64>().is_err());
             }
         }
     }

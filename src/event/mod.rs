@@ -17,14 +17,17 @@ mod parser;
 mod reason;
 mod rows;
 mod schema;
+mod structure;
 pub mod time;
 pub mod uuid;
+#[cfg(target_arch = "x86_64")]
+mod wide;
 mod words;
 
 use reason::Reason;
 
 pub use line::{Header, count_rows, is_blank, recognise_header};
-pub use parser::{BlockParser, EventDictionaries, Layout, MAX_LINE_BYTES, MAX_TEXT_BYTES, Parsed, Position};
+pub use parser::{BlockParser, EventDictionaries, Gathered, Layout, MAX_LINE_BYTES, MAX_TEXT_BYTES, Parsed, Position};
 pub use reason::is_cut;
 pub use schema::{
     BRAND, CATEGORY_CODE, CATEGORY_ID, EVENT_TIME, EVENT_TYPE, HEADER, PRICE, PRICE_SCALE, PRODUCT_ID, USER_ID,

@@ -114,19 +114,27 @@ proptest! {
     }
 
     #[test]
-    fn fast_path_agrees_with_the_general_path(line in line(), rest in "[,0-9\n]{16}") {
-        let mut parser = BlockParser::new(EventDictionaries::default());
-        let mut general = Rows::with_capacity(1);
-        let result = parser.line(line.as_bytes(), true, &mut general);
-        let mut bytes = line.clone().into_bytes();
-        bytes.push(b'\n');
-        bytes.extend_from_slice(rest.as_bytes());
-        if let Some((row, next)) = fast::read(&bytes, 0, &mut parser.caches) {
-            prop_assert_eq!(next, line.len() + 1);
-            prop_assert_eq!(result, Ok(()));
-            let mut rows = Rows::with_capacity(1);
-            rows.push(&row);
-            prop_assert_eq!(rows.finish(), general.finish());
+    fn fast_path_agrees_with_the_general_path(
+        line in line(),
+        change in prop::option::weighted(0.5, (any::<prop::sample::Index>(), prop_oneof![Just(b'"'), Just(b'{'), Just(b'\r'), 0..128_u8])),
+        rest in "[,0-9\n]{16,80}",
+    ) {
+        let mut line = line.into_bytes();
+        if let Some((place, byte)) = change.filter(|(_, byte)| *byte != b'\n') {
+            let place = place.index(line.len());
+            line[place] = byte;
+        }
+        for take in [Lines::read, Lines::read_plain] {
+            let mut parser = BlockParser::new(EventDictionaries::default());
+            let mut general = Rows::with_capacity(1);
+            let result = parser.line(&line, true, &mut general);
+            let bytes = [&line[..], b"\n", rest.as_bytes()].concat();
+            let (mut rows, mut at) = (Rows::with_capacity(1), 0);
+            if take(&mut parser.ahead, &bytes, &mut at, &mut parser.caches, &mut rows) > 0 {
+                prop_assert_eq!(at, line.len() + 1);
+                prop_assert_eq!(result, Ok(()));
+                prop_assert_eq!(rows.finish(), general.finish());
+            }
         }
     }
 
@@ -146,13 +154,18 @@ proptest! {
 #[test]
 fn public_lines_take_the_fast_path() {
     let line = b"2019-10-01 00:00:00 UTC,view,44600062,2103807459595387724,,shiseido,35.79,541312140,72d76fde-8bb3-4e00-8c23-a032dfed738c\n";
-    let mut parser = BlockParser::new(EventDictionaries::default());
-    assert_eq!(fast::read(line, 0, &mut parser.caches), None, "its texts have no codes yet");
-    let parsed = parser.parse(line, &Position::of_block("x", 0, 1));
-    let (row, next) = fast::read(line, 0, &mut parser.caches).unwrap();
-    assert_eq!(next, line.len());
-    assert_eq!((row.event_type, row.category_code, row.brand, row.price), (1, 0, 1, 357_900));
-    assert_eq!(parsed.batch.rows, 1);
+    for take in [Lines::read, Lines::read_plain] {
+        let mut parser = BlockParser::new(EventDictionaries::default());
+        let read = |parser: &mut BlockParser| {
+            let (mut rows, mut at) = (Rows::with_capacity(1), 0);
+            parser.ahead.start();
+            let count = take(&mut parser.ahead, line, &mut at, &mut parser.caches, &mut rows);
+            (count, at, rows.finish())
+        };
+        assert_eq!(read(&mut parser).0, 0, "its texts have no codes yet");
+        let parsed = parser.parse(line, &Position::of_block("x", 0, 1));
+        assert_eq!(read(&mut parser), (1, line.len(), parsed.batch));
+    }
 }
 
 #[test]

@@ -30,15 +30,15 @@ pub(super) enum Session<'a> {
 /// The columns of the rows so far.
 #[derive(Debug)]
 pub(super) struct Rows {
-    event_time: Vec<i64>,
-    event_type: Vec<u32>,
-    product_id: Vec<i64>,
-    category_id: Vec<i64>,
-    category_code: Vec<u32>,
-    brand: Vec<u32>,
-    price: Vec<i64>,
-    user_id: Vec<i64>,
-    user_session: IdentifierValues,
+    pub(super) event_time: Vec<i64>,
+    pub(super) event_type: Vec<u32>,
+    pub(super) product_id: Vec<i64>,
+    pub(super) category_id: Vec<i64>,
+    pub(super) category_code: Vec<u32>,
+    pub(super) brand: Vec<u32>,
+    pub(super) price: Vec<i64>,
+    pub(super) user_id: Vec<i64>,
+    pub(super) user_session: IdentifierValues,
 }
 
 impl Rows {
@@ -60,11 +60,7 @@ impl Rows {
     /// Appends a row. The parser's limit on the bytes of one call keeps rows and text within 32 bits.
     #[inline]
     pub(super) fn push(&mut self, row: &Row<'_>) {
-        let uuid = match row.user_session {
-            Session::Uuid(uuid) => uuid,
-            Session::Text(text) => self.except(Some(text)),
-            Session::Missing => self.except(None),
-        };
+        let uuid = self.session(self.len(), row.user_session);
         self.user_session.uuids.push(uuid);
         self.event_time.push(row.event_time);
         self.event_type.push(row.event_type);
@@ -76,16 +72,31 @@ impl Rows {
         self.user_id.push(row.user_id);
     }
 
-    /// Lists the next row's session as no UUID, and gives the number that stands in its place.
+    /// The rows so far.
+    pub(super) fn len(&self) -> usize {
+        self.user_session.uuids.len()
+    }
+
+    /// The number that stands for the session of a row in the column of UUIDs. One that is no UUID is noted beside it;
+    /// rows ascend.
+    #[inline]
+    pub(super) fn session(&mut self, row: usize, session: Session<'_>) -> u128 {
+        match session {
+            Session::Uuid(uuid) => uuid,
+            Session::Text(text) => self.except(row, Some(text)),
+            Session::Missing => self.except(row, None),
+        }
+    }
+
     #[cold]
-    fn except(&mut self, text: Option<&[u8]>) -> u128 {
+    fn except(&mut self, row: usize, text: Option<&[u8]>) -> u128 {
         let session = &mut self.user_session;
         let text = text.map(|text| {
             let start = session.text.len();
             session.text.extend_from_slice(text);
             (start as u32, text.len() as u32)
         });
-        session.exceptions.push(IdentifierException { row: session.uuids.len() as u32, text });
+        session.exceptions.push(IdentifierException { row: row as u32, text });
         0
     }
 

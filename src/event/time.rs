@@ -168,7 +168,7 @@ impl FixedForm {
     pub(super) const LENGTH: usize = 24;
 
     /// Reads the fixed form and its comma at `at`; anything else is `None`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn read(&mut self, bytes: &[u8], at: usize) -> Option<i64> {
         const DIGITS: u64 = u64::from_le_bytes(*b"\0\xFF\xFF\0\0\0\0\0");
         const ZEROS: u64 = u64::from_le_bytes(*b":00 UTC,");

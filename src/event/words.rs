@@ -4,6 +4,9 @@
 //! lowest bit set. Every function here is a handful of instructions without a branch, in safe code: bounds checks cost
 //! less than one mispredicted branch a row. (Classic: Mycroft's byte tests; Lemire, "Quickly parsing eight digits".)
 
+/// Powers of ten.
+pub(super) const POWERS: [u64; 9] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
+
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGHS: u64 = 0x8080_8080_8080_8080;
 
@@ -13,38 +16,50 @@ pub(super) fn load(text: &[u8], at: usize) -> Option<u64> {
     text.get(at..)?.first_chunk().copied().map(u64::from_le_bytes)
 }
 
+/// The eight bytes that end before `end`, or `None` where the text starts later.
+#[inline]
+pub(super) fn load_before(text: &[u8], end: usize) -> Option<u64> {
+    text.get(..end)?.last_chunk().copied().map(u64::from_le_bytes)
+}
+
 /// The four bytes at `at`, or `None` where the text ends before.
 #[inline]
 pub(super) fn load_half(text: &[u8], at: usize) -> Option<u32> {
     text.get(at..)?.first_chunk().copied().map(u32::from_le_bytes)
 }
 
-/// How many bytes at the start of the word are at least `limit` (which is at most 0x80); bytes from 0x80 on are.
+/// The value of eight bytes that are each 0 to 9, the first the most significant.
 #[inline]
-pub(super) const fn leading_at_least(word: u64, limit: u8) -> u32 {
-    (word.wrapping_sub(ONES * limit as u64) & !word & HIGHS).trailing_zeros() / 8
-}
-
-/// How many bytes at the start of the word are decimal digits.
-#[inline]
-pub(super) const fn leading_digits(word: u64) -> u32 {
-    let values = word ^ (ONES * b'0' as u64);
-    ((values.wrapping_add(ONES * 0x76) | values) & HIGHS).trailing_zeros() / 8
-}
-
-/// The value of the first `count` bytes (1 to 8), which are decimal digits.
-#[inline]
-pub(super) const fn decimal(word: u64, count: u32) -> u64 {
-    let digits = (word & (ONES * 0x0F)) << (64 - 8 * count);
+const fn join(digits: u64) -> u64 {
     let pairs = digits.wrapping_mul(2561) >> 8;
     let fours = (pairs & 0x00FF_00FF_00FF_00FF).wrapping_mul(6_553_601) >> 16;
     (fours & 0x0000_FFFF_0000_FFFF).wrapping_mul(42_949_672_960_001) >> 32
 }
 
-/// The first `count` bytes (0 to 7) of the word, the others zero.
+/// The value of the last `count` bytes (1 to 8), or `None` if one of them is no decimal digit.
 #[inline]
-pub(super) const fn first(word: u64, count: u32) -> u64 {
-    word & ((1 << (8 * count)) - 1)
+pub(super) const fn last_decimal(word: u64, count: u32) -> Option<u64> {
+    let values = (word ^ (ONES * b'0' as u64)) & (u64::MAX << (64 - 8 * count));
+    if (values.wrapping_add(ONES * 0x76) | values) & HIGHS != 0 {
+        return None;
+    }
+    Some(join(values))
+}
+
+/// The value of the `count` (1 to 16) decimal digits that end before `end`; `None` if one of them is none.
+#[inline]
+pub(super) fn last_digits(bytes: &[u8], end: usize, count: u32) -> Option<u64> {
+    let word = |end, count| last_decimal(load_before(bytes, end)?, count);
+    if count <= 8 { word(end, count) } else { Some(word(end - 8, count - 8)? * POWERS[8] + word(end, 8)?) }
+}
+
+/// A bit for each byte of the word that is `byte`.
+#[inline]
+pub(super) const fn equal_bytes(word: u64, byte: u8) -> u8 {
+    let differing = word ^ (ONES * byte as u64);
+    // The high bit of each byte that is zero, exactly (unlike the shorter test, which may also name bytes above it).
+    let equal = !(((differing & !HIGHS) + !HIGHS) | differing) & HIGHS;
+    ((equal >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) as u8
 }
 
 /// The value of eight lower-case hexadecimal digits, or `None` if one is not.
@@ -76,16 +91,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn equal_the_loops(text in proptest::array::uniform8(byte()), limit in 0u8..=0x80) {
+        fn equal_the_loops(text in proptest::array::uniform8(byte()), wanted in byte()) {
             let word = u64::from_le_bytes(text);
-            let at_least = text.iter().position(|byte| *byte < limit).unwrap_or(8);
-            prop_assert_eq!(leading_at_least(word, limit), at_least as u32);
-            let digits = text.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(8);
-            prop_assert_eq!(leading_digits(word), digits as u32);
-            if digits > 0 {
-                let value: u64 = std::str::from_utf8(&text[..digits]).unwrap().parse().unwrap();
-                prop_assert_eq!(decimal(word, digits as u32), value);
+            for count in 1..=8 {
+                let last = &text[8 - count..];
+                let value = last.iter().all(u8::is_ascii_digit).then(|| std::str::from_utf8(last).unwrap().parse().unwrap());
+                prop_assert_eq!(last_decimal(word, count as u32), value);
             }
+            let equal = (0..8).filter(|place| text[*place] == wanted).fold(0, |bits, place| bits | 1 << place);
+            prop_assert_eq!(equal_bytes(word, wanted), equal);
             let canonical = text.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
             let value = canonical.then(|| u32::from_str_radix(std::str::from_utf8(&text).unwrap(), 16).unwrap());
             prop_assert_eq!(hexadecimal(word), value);
@@ -103,13 +117,6 @@ mod tests {
             text[place] = byte;
             let is_digit = matches!(byte, b'0'..=b'9' | b'a'..=b'f');
             prop_assert_eq!(hexadecimal(u64::from_le_bytes(text)).is_some(), is_digit);
-        }
-
-        #[test]
-        fn first_keeps_the_start(text in proptest::array::uniform8(byte()), count in 0u32..8) {
-            let mut expected = [0; 8];
-            expected[..count as usize].copy_from_slice(&text[..count as usize]);
-            prop_assert_eq!(first(u64::from_le_bytes(text), count), u64::from_le_bytes(expected));
         }
     }
 }
