@@ -5,6 +5,7 @@
 
 mod batch;
 mod column;
+mod combine;
 mod delivery;
 mod dictionary;
 mod dropping;

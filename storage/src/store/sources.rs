@@ -10,6 +10,7 @@ use std::fmt;
 use std::ops::Range;
 
 use super::StoreError;
+use super::combine::combine;
 use crate::wire::{Put, Take, TakeError};
 
 /// A source's identity, made of its content.
@@ -127,10 +128,9 @@ fn overlap(added: &SourceRange) -> StoreError {
 }
 
 fn joined(left: &KnownRange, right: &KnownRange) -> Option<KnownRange> {
-    let length = usize::try_from(right.range.end - right.range.start).ok()?;
     (left.range.end == right.range.start).then(|| KnownRange {
         range: left.range.start..right.range.end,
-        crc32c: crc32c::crc32c_combine(left.crc32c, right.crc32c, length),
+        crc32c: combine(left.crc32c, right.crc32c, right.range.end - right.range.start),
     })
 }
 
