@@ -25,6 +25,11 @@ impl InternTable {
         Self { slots: vec![0; SMALLEST], len: 0 }
     }
 
+    /// A table with room for so many keys before it grows.
+    pub(crate) fn with_room(keys: usize) -> Self {
+        Self { slots: vec![0; (2 * keys).next_power_of_two().max(SMALLEST)], len: 0 }
+    }
+
     /// The index in the hash's own slot: that of its key, if it is not further on, or any. `u32::MAX` if the slot is free.
     #[inline]
     pub(crate) fn candidate(&self, hash: u64) -> u32 {

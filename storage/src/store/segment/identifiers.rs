@@ -24,7 +24,9 @@ pub(super) struct EncodedIdentifiers {
 
 /// Encodes the chunks, one after the other, of `rows` values in all. The chunks have been validated.
 pub(super) fn encode(chunks: &[&IdentifierValues], rows: usize) -> EncodedIdentifiers {
-    let mut uuids = Uuids { table: InternTable::new(), distinct: Vec::new(), seed: intern::seed() };
+    // A session has some five rows; room for half of them saves all but one of the table's moves.
+    let table = InternTable::with_room(rows / 10);
+    let mut uuids = Uuids { table, distinct: Vec::new(), seed: intern::seed() };
     let mut texts: HashMap<&[u8], u32> = HashMap::new();
     let (mut text_ends, mut text) = (Vec::new(), Vec::new());
     // Texts are coded after the UUIDs, whose number is known only at the end: rows to be set then, and which text.
