@@ -60,7 +60,7 @@ pub fn drop_before(
             ColumnStatistics::Integers { max, .. } if max < limit => None,
             ColumnStatistics::Integers { min, .. } if min < limit => {
                 let (batch, origins) = sealer.kept(record, time, limit)?;
-                let written = sealer.write_segment(vec![batch], next.next_file, origins)?;
+                let written = sealer.write_batches(vec![batch], next.next_file, origins)?;
                 next.next_file += 1;
                 summary.segments_rewritten += 1;
                 Some(written)

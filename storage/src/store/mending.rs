@@ -101,7 +101,7 @@ impl Mending {
     /// If the schema has no such column.
     #[must_use]
     pub fn dictionary(&self, column: usize) -> Arc<SharedDictionary> {
-        Arc::clone(&self.sealer.dictionaries[column])
+        Arc::clone(&self.sealer.encoder.dictionaries[column])
     }
 
     /// The next rejects, some megabytes at most; none at the end. Those before must have come back by now.
@@ -187,7 +187,7 @@ impl Mending {
         if self.rows > 0 {
             let batches = std::mem::take(&mut self.batches);
             let origins = vec![Origin::unknown(self.rows)];
-            let record = self.sealer.write_segment(batches, self.next.next_file, origins)?;
+            let record = self.sealer.write_batches(batches, self.next.next_file, origins)?;
             self.next.next_file += 1;
             self.next.segments.push(record);
             (self.rows, self.memory) = (0, 0);

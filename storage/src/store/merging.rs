@@ -130,7 +130,7 @@ impl Sealer {
         let mut next = self.manifest.clone();
         next.generation += 1;
         let origins = origin::joined(old.iter().flat_map(|record| record.origins.iter().cloned()))?;
-        let record = self.write_segment(batches, next.next_file, origins)?;
+        let record = self.write_batches(batches, next.next_file, origins)?;
         let rows = record.rows;
         next.next_file += 1;
         next.segments.splice(range, [record]);
@@ -155,7 +155,7 @@ impl Sealer {
                 format!("column {column:?}: the page's CRC32C is wrong"),
             ));
         }
-        let lengths: Vec<usize> = self.dictionaries.iter().map(|dictionary| dictionary.len()).collect();
+        let lengths: Vec<usize> = self.encoder.dictionaries.iter().map(|dictionary| dictionary.len()).collect();
         match segment.inconsistency(&lengths) {
             Some((column, what)) => {
                 let column = &self.manifest.schema.columns[column].name;

@@ -12,7 +12,7 @@ use super::dictionary::{self, SharedDictionary};
 use super::framed::{FrameReader, FramedFile};
 use super::manifest::{self, FileKind, Manifest};
 use super::rejects;
-use super::sealer::Sealer;
+use super::sealer::{Encoder, Sealer};
 use super::sources::KnownSources;
 use super::{Schema, StoreError, Totals, WriterOptions};
 
@@ -47,8 +47,21 @@ pub(crate) fn recover(
         .map(|&record| FramedFile::open(&*directory, FileKind::Dictionary.name(record.file), record))
         .collect::<Result<_, _>>()?;
     let rejects_file = FramedFile::open(&*directory, name, manifest.rejects)?;
-    let (threads, segment_rows) = (options.encode_threads, options.segment_rows as u64);
-    Ok(Sealer { directory, manifest, dictionaries, dictionary_files, rejects_file, threads, segment_rows })
+    Ok(sealer(directory, manifest, dictionaries, dictionary_files, rejects_file, options))
+}
+
+/// The sealer of a store that was looked at.
+pub(super) fn sealer(
+    directory: Arc<dyn Directory>,
+    manifest: Manifest,
+    dictionaries: Vec<Arc<SharedDictionary>>,
+    dictionary_files: Vec<FramedFile>,
+    rejects_file: FramedFile,
+    options: &WriterOptions,
+) -> Sealer {
+    let encoder = Encoder { schema: manifest.schema.clone(), dictionaries, threads: options.encode_threads };
+    let segment_rows = options.segment_rows as u64;
+    Sealer { directory, manifest, encoder, dictionary_files, rejects_file, segment_rows }
 }
 
 /// Creates an empty store: its append-only files, and the manifest that names them.
@@ -88,8 +101,7 @@ fn create(directory: Arc<dyn Directory>, schema: &Schema, options: &WriterOption
     manifest.replace(&*directory)?;
     let mut dictionaries = Vec::new();
     dictionaries.resize_with(schema.columns.len(), Arc::default);
-    let (threads, segment_rows) = (options.encode_threads, options.segment_rows as u64);
-    Ok(Sealer { directory, manifest, dictionaries, dictionary_files, rejects_file, threads, segment_rows })
+    Ok(sealer(directory, manifest, dictionaries, dictionary_files, rejects_file, options))
 }
 
 /// Checks that a store holds the columns that its writer will bring.

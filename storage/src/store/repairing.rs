@@ -108,9 +108,7 @@ impl Repair {
                 lost.push(LostSegment { file, rows, origins, is_rebuilt: false, index });
             }
         }
-        let (threads, segment_rows) = (options.encode_threads, options.segment_rows as u64);
-        let sealer =
-            Sealer { directory, manifest, dictionaries, dictionary_files, rejects_file, threads, segment_rows };
+        let sealer = recovery::sealer(directory, manifest, dictionaries, dictionary_files, rejects_file, &options);
         Ok(Self { sealer, next, report, lost, has_new_dictionary, lost_rejects, has_new_rejects: false, _lock: lock })
     }
 
@@ -144,7 +142,7 @@ impl Repair {
     /// If the schema has no such column.
     #[must_use]
     pub fn dictionary(&self, column: usize) -> Arc<SharedDictionary> {
-        Arc::clone(&self.sealer.dictionaries[column])
+        Arc::clone(&self.sealer.encoder.dictionaries[column])
     }
 
     /// Makes a lost segment anew of what was read again, one list of deliveries an origin; their rejects are passed over.
@@ -164,7 +162,7 @@ impl Repair {
         for (deliveries, origin) in origins.into_iter().zip(expected) {
             batches.extend(self.checked(deliveries, origin).map_err(not_the_rows)?);
         }
-        let record = self.sealer.write_segment(batches, self.next.next_file, expected.clone())?;
+        let record = self.sealer.write_batches(batches, self.next.next_file, expected.clone())?;
         self.next.next_file += 1;
         self.next.segments[*index] = record;
         self.lost[lost].is_rebuilt = true;

@@ -1,8 +1,9 @@
 //! The store's one writer.
 //!
-//! Callers append from any number of threads; a cut of the append stream is handed to the sealer's thread each time a
-//! segment is full, and the callers go on with the next one. Memory is bounded by blocking: one cut being filled,
-//! [`WriterOptions::waiting_cuts`] waiting and one being sealed.
+//! Callers append from any number of threads; a cut of the append stream is handed over each time a segment is full, and
+//! the callers go on with the next one. Two threads take a cut to the disk: the first encodes it, the second writes,
+//! syncs and commits it while the first is at the next. Memory is bounded by blocking: one cut being filled,
+//! [`WriterOptions::waiting_cuts`] waiting, one being encoded, and one encoded and being committed.
 //!
 //! Invariants:
 //! - cuts are committed whole, in the order of the appends: a position is durable only with all rows before it;
@@ -13,6 +14,7 @@ use std::collections::VecDeque;
 use std::io::ErrorKind;
 use std::num::NonZero;
 use std::ops::Range;
+use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
@@ -20,7 +22,7 @@ use crate::io::{Directory, LockGuard};
 
 use super::origin::LogSpan;
 use super::recovery;
-use super::sealer::{Cut, CutRange, Sealer, set_position};
+use super::sealer::{Cut, CutRange, EncodedCut, Encoder, Sealer, set_position};
 use super::sources::{Claims, KnownSources};
 use super::{
     CommitSummary, Delivery, KnownRange, LogPosition, Schema, SharedDictionary, Snapshot, SourceId, StoreError,
@@ -84,8 +86,9 @@ pub struct StoreWriter {
     schema: Schema,
     dictionaries: Vec<Arc<SharedDictionary>>,
     options: WriterOptions,
-    sealer: Option<JoinHandle<()>>,
-    /// Dropped last, when the sealer has ended.
+    /// The encoder's and the sealer's.
+    threads: Vec<JoinHandle<()>>,
+    /// Dropped last, when both have ended.
     _lock: Box<dyn LockGuard>,
 }
 
@@ -140,16 +143,23 @@ impl StoreWriter {
             }),
             changed: Condvar::new(),
         });
-        let dictionaries = sealer.dictionaries.clone();
-        let work = {
-            let shared = Arc::clone(&shared);
-            move || shared.seal_all(sealer)
-        };
-        let sealer = thread::Builder::new()
-            .name("store sealer".to_owned())
-            .spawn(work)
-            .map_err(StoreError::io("", "starting the sealer's thread"))?;
-        Ok(Self { shared, directory, schema, dictionaries, options, sealer: Some(sealer), _lock: lock })
+        let (encoder, dictionaries) = (sealer.encoder.clone(), sealer.encoder.dictionaries.clone());
+        // No cut waits between the two: the encoder goes on to the next when the sealer has taken one.
+        let (encoded, received) = mpsc::sync_channel(0);
+        let mut writer = Self { shared, directory, schema, dictionaries, options, threads: Vec::new(), _lock: lock };
+        writer.start("store encoder", move |shared| shared.encode_all(&encoder, &encoded))?;
+        writer.start("store sealer", move |shared| shared.seal_all(sealer, &received))?;
+        Ok(writer)
+    }
+
+    fn start(&mut self, name: &str, work: impl FnOnce(&Shared) + Send + 'static) -> Result<(), StoreError> {
+        let shared = Arc::clone(&self.shared);
+        let thread = thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || work(&shared))
+            .map_err(StoreError::io("", "starting a thread of the store"))?;
+        self.threads.push(thread);
+        Ok(())
     }
 
     /// What the columns hold.
@@ -303,9 +313,9 @@ impl Drop for StoreWriter {
         state.waiting.clear();
         drop(state);
         self.shared.changed.notify_all();
-        if let Some(sealer) = self.sealer.take() {
-            // A panic of the sealer has latched the store and been told to whoever waited for it.
-            let _ = sealer.join();
+        for thread in self.threads.drain(..) {
+            // A panic of one has latched the store and been told to whoever waited for it.
+            let _ = thread.join();
         }
     }
 }
@@ -348,11 +358,25 @@ impl Shared {
         self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The sealer's thread: seals cut after cut until the writer closes or an error comes.
-    fn seal_all(&self, mut sealer: Sealer) {
+    /// The encoder's thread: encodes cut after cut until the writer closes or the sealer has stopped.
+    fn encode_all(&self, encoder: &Encoder, encoded: &SyncSender<Result<EncodedCut, StoreError>>) {
         let latch = LatchOnPanic { shared: self };
         while let Some(cut) = self.next_cut() {
-            match sealer.seal(cut) {
+            if encoded.send(encoder.encode_cut(cut)).is_err() {
+                break;
+            }
+        }
+        drop(latch);
+    }
+
+    /// The sealer's thread: commits cut after cut until the writer closes or an error comes.
+    fn seal_all(&self, mut sealer: Sealer, encoded: &Receiver<Result<EncodedCut, StoreError>>) {
+        let latch = LatchOnPanic { shared: self };
+        for cut in encoded {
+            if self.lock().is_closing {
+                break;
+            }
+            match cut.and_then(|cut| sealer.seal(cut)) {
                 Ok(summary) => {
                     let mut state = self.lock();
                     state.committed += 1;
@@ -364,6 +388,9 @@ impl Shared {
                 }
             }
             self.changed.notify_all();
+            if self.lock().failed.is_some() {
+                break;
+            }
         }
         drop(latch);
     }
@@ -383,7 +410,7 @@ impl Shared {
     }
 }
 
-/// Latches the store if the sealer panics, so that nobody waits for it forever.
+/// Latches the store if a thread of its own panics, so that nobody waits for it forever.
 struct LatchOnPanic<'a> {
     shared: &'a Shared,
 }
@@ -391,7 +418,7 @@ struct LatchOnPanic<'a> {
 impl Drop for LatchOnPanic<'_> {
     fn drop(&mut self) {
         if thread::panicking() {
-            let what = "the sealer's thread panicked".to_owned();
+            let what = "a thread of the store panicked".to_owned();
             self.shared.lock().failed = Some(Arc::new(StoreError::Invariant { what }));
             self.shared.changed.notify_all();
         }
