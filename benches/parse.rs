@@ -6,7 +6,7 @@ use std::fmt::Write;
 use std::hint::black_box;
 use std::ops::Range;
 
-use cartlog::event::{BlockParser, EventDictionaries, PRICE, Position, decimal, time};
+use cartlog::event::{BlockParser, EventDictionaries, Gathered, PRICE, Position, decimal, time};
 use cartlog_storage::store::ColumnValues;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
@@ -151,5 +151,33 @@ fn parse(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, parse);
+/// Messages of one line each, as other producers write them, gathered into batches.
+fn messages(criterion: &mut Criterion) {
+    let (text, sum, rows) = lines(Shape::Public);
+    let lines: Vec<&str> = text.lines().collect();
+    let mut parser = BlockParser::new(EventDictionaries::default());
+    let mut group = criterion.benchmark_group("parse");
+    group.throughput(Throughput::Bytes(text.len() as u64));
+    group.bench_function("messages of one line", |bencher| {
+        bencher.iter(|| {
+            let (mut found, mut total) = (0, 0);
+            for lines in lines.chunks(ROWS_PER_BLOCK) {
+                let mut gathered = Gathered::with_room(lines.len());
+                let added: u64 = lines
+                    .iter()
+                    .map(|line| parser.add_message(&mut gathered, line.as_bytes(), || "topic/0@0".to_owned()))
+                    .sum();
+                let parsed = black_box(gathered.finish());
+                let ColumnValues::Integers(prices) = &parsed.batch.columns[PRICE] else { unreachable!() };
+                assert_eq!(added as usize, parsed.batch.rows);
+                total += prices.iter().sum::<i64>();
+                found += parsed.batch.rows;
+            }
+            assert_eq!((found, total), (rows, sum));
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, parse, messages);
 criterion_main!(benches);

@@ -217,6 +217,26 @@ fn messages_are_json_or_lines() {
 }
 
 #[test]
+fn messages_gather_into_one_batch() {
+    let csv = "2019-10-01 00:00:00 UTC,view,1,2,,,0.00,4,";
+    let messages = [csv.to_owned(), "[7]".to_owned(), String::new(), format!("{csv}\n\n{csv}x\nno event\n")];
+    let mut parser = BlockParser::new(EventDictionaries::default());
+    let mut gathered = Gathered::with_room(0);
+    let counts: Vec<u64> = messages
+        .iter()
+        .enumerate()
+        .map(|(number, message)| parser.add_message(&mut gathered, message.as_bytes(), || format!("topic/0@{number}")))
+        .collect();
+    assert_eq!(counts, [1, 1, 0, 3]);
+    let parsed = gathered.finish();
+    let sessions: Vec<_> = events(&parser, &parsed).into_iter().map(|event| event.session).collect();
+    assert_eq!(sessions, [None, None, Some("x".to_owned())]);
+    let places: Vec<_> = parsed.rejects.iter().map(|reject| (&reject.source[..], reject.line)).collect();
+    assert_eq!(places, [("topic/0@1", 1), ("topic/0@3", 4)]);
+    assert_eq!(&parsed.rejects[1].raw[..], b"no event");
+}
+
+#[test]
 fn json_and_csv_events_are_equal() {
     let csv = "2019-10-01 00:00:00.250 UTC,view,1,2053013552326770905,a.b,\"x\"\"y\",489.07,4,72d76fde-8bb3-4e00-8c23-a032dfed738c";
     let json = r#"{"user_session":"72d76fde-8bb3-4e00-8c23-a032dfed738c","event_time":"2019-10-01T00:00:00.250Z","event_type":"view","product_id":"1","category_id":2053013552326770905,"category_code":"a.b","brand":"x\"y","price":"489.07","user_id":4,"other":{"a":[]}}"#;

@@ -26,7 +26,11 @@ pub(super) fn deliver(
 ) -> Result<RowCounts, StoreError> {
     let ParsedUnit { unit, parsed, crc32c, rows } = unit;
     let counts = match &unit.origin {
-        Origin::Message(_) => append(store, parsed, 0, position, None),
+        Origin::Messages(messages) => {
+            let (counts, delivery) = delivery(parsed, 0, position, None);
+            store.append(Delivery { first_offset: messages.first_offset(), ..delivery })?;
+            Ok(counts)
+        }
         Origin::Range(lines) => {
             let claimed = store.claim(&lines.source, lines.range.clone());
             if claimed.iter().eq([&lines.range]) {
@@ -152,7 +156,7 @@ fn delivery(
         rows_rejected: rejects.len() as u64,
         rows_duplicate,
     };
-    (counts, Delivery { batch, rejects, rows_duplicate, position, range })
+    (counts, Delivery { batch, rejects, rows_duplicate, position, first_offset: None, range })
 }
 
 #[cfg(test)]

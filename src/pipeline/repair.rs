@@ -19,8 +19,8 @@ use tokio::runtime::Runtime;
 use super::deliver::pieces;
 use super::error::PipelineError;
 use super::plan::{LogPlan, LogTarget};
-use super::unit::Origin;
-use crate::event::{BRAND, BlockParser, CATEGORY_CODE, EVENT_TYPE, EventDictionaries, Parsed, Position, schema};
+use super::unit::{Origin, Portion, portions};
+use crate::event::{BRAND, BlockParser, CATEGORY_CODE, EVENT_TYPE, EventDictionaries, Parsed, schema};
 use crate::kafka::{EmbeddedLog, KafkaClient, runtime};
 
 /// Offsets and ranges that a reason names.
@@ -266,17 +266,19 @@ impl Log {
             let gone = if *start < held.start { *start..held.start.min(*end) } else { held.end.max(*start)..*end };
             return Err(format!("offsets {} to {} of {place} are no longer in the log", gone.start, gone.end));
         }
+        let topic_name = Arc::from(topic.as_str());
         let mut consumer = self.client.consumer(topic, *partition, *start);
         while consumer.next_offset() < *end {
             let fetched = self.runtime.block_on(consumer.fetch()).map_err(unreadable)?;
-            for record in fetched.records.into_iter().take_while(|record| record.offset < *end) {
-                match Origin::of_record(&record, topic, *partition) {
+            let records = fetched.records.into_iter().take_while(|record| record.offset < *end).collect();
+            for Portion { bytes, origin, .. } in portions(records, &topic_name, *partition) {
+                match origin {
                     Origin::Range(lines) => {
                         let claimed = wanted.take(&lines.source, lines.range.clone());
-                        pieces(parser, &record.value, &lines, &claimed).1.into_iter().for_each(&mut *found);
+                        pieces(parser, &bytes, &lines, &claimed).1.into_iter().for_each(&mut *found);
                     }
-                    Origin::Message(name) => {
-                        let Parsed { batch, rejects } = parser.parse(&record.value, &Position::of_message(&name));
+                    Origin::Messages(messages) => {
+                        let (Parsed { batch, rejects }, _) = messages.parse(parser);
                         found(Delivery { batch, rejects, ..Delivery::default() });
                     }
                 }

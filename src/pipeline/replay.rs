@@ -15,7 +15,7 @@ use super::progress::{Interrupt, ProgressUpdate};
 use super::reading::{Answer, Read, ReadRange, read_partitions};
 use super::session::LogSession;
 use super::tee::{Event, LaneOrder, PartitionLane, Tee};
-use super::unit::{Origin, Unit};
+use super::unit::{Portion, Unit, portions};
 use super::watch::{TICK, Watch};
 use super::workers::Workers;
 use crate::event::EventDictionaries;
@@ -191,23 +191,23 @@ impl Feed<'_> {
             }
         };
         self.log_ends[lane] = log_end;
-        for record in records {
+        for portion in portions(records, &session.topic, session.partitions[lane]) {
             let permit = loop {
-                match self.gate.enter(record.value.len(), TICK) {
+                match self.gate.enter(portion.value_bytes, TICK) {
                     Entry::Permit(permit) => break permit,
                     Entry::Full => {}
                     Entry::Closed => return Ok(false),
                 }
             };
             self.sent += 1;
-            replayed.records += 1;
-            replayed.bytes += record.value.len() as u64;
+            replayed.records += portion.records;
+            replayed.bytes += portion.value_bytes as u64;
+            let Portion { offset, bytes, origin, .. } = portion;
             let ticket = Ticket(self.sent);
-            let origin = Origin::of_record(&record, &session.topic, session.partitions[lane]);
             // Whether the tee still listens shows at the gate.
             let _ = self.events.send(Event::Sent { lane, ticket });
-            let _ = self.events.send(Event::Acknowledged { lane, ticket, offset: record.offset });
-            let unit = Unit { ticket, lane: Some(lane), bytes: record.value, rows: None, origin, permit: Some(permit) };
+            let _ = self.events.send(Event::Acknowledged { lane, ticket, offset });
+            let unit = Unit { ticket, lane: Some(lane), bytes, rows: None, origin, permit: Some(permit) };
             workers.parse(unit, self.events.clone());
         }
         let _ = self.events.send(Event::Reached { lane, offset: next_offset });

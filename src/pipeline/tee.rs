@@ -19,10 +19,10 @@ use super::error::PipelineError;
 use super::gate::Gate;
 use super::lane::{Gaps, Lane, Step, Ticket};
 use super::plan::RejectLimit;
-use super::unit::{Origin, Unit};
+use super::unit::{Portion, Unit, portions};
 use super::workers::ParsedUnit;
 use crate::event::{BlockParser, EventDictionaries};
-use crate::kafka::{Consumer, KafkaClient, KafkaError, LogRecord};
+use crate::kafka::{Consumer, KafkaClient, KafkaError};
 use cartlog_storage::store::{LogPosition, StoreWriter};
 
 /// What happens to units.
@@ -223,32 +223,21 @@ impl<'a> Tee<'a> {
         consumer.seek(start);
         while consumer.next_offset() < end {
             let fetched = handle.block_on(consumer.fetch())?;
-            for record in fetched.records.into_iter().take_while(|record| record.offset < end) {
-                let position = self.lanes[lane].order.position(record.offset + 1);
-                self.append_record(&record, &topic, partition, position)?;
+            let records = fetched.records.into_iter().take_while(|record| record.offset < end).collect();
+            for portion in portions(records, &topic, partition) {
+                let position = self.lanes[lane].order.position(portion.offset + 1);
+                self.append_portion(portion, position)?;
             }
         }
         self.lanes[lane].consumer = Some(consumer);
         Ok(())
     }
 
-    /// Parses a record here and now, and appends it.
-    fn append_record(
-        &mut self,
-        record: &LogRecord,
-        topic: &str,
-        partition: i32,
-        position: Option<LogPosition>,
-    ) -> Result<(), PipelineError> {
-        // One record at a time, beside the gate: waiting at it could be waiting for oneself.
-        let unit = Unit {
-            ticket: Ticket::default(),
-            lane: None,
-            bytes: record.value.clone(),
-            rows: None,
-            origin: Origin::of_record(record, topic, partition),
-            permit: None,
-        };
+    /// Parses records here and now, and appends them.
+    fn append_portion(&mut self, portion: Portion, position: Option<LogPosition>) -> Result<(), PipelineError> {
+        // One portion at a time, beside the gate: waiting at it could be waiting for oneself.
+        let Portion { bytes, origin, .. } = portion;
+        let unit = Unit { ticket: Ticket::default(), lane: None, bytes, rows: None, origin, permit: None };
         let parsed = ParsedUnit::parse(unit, &mut self.parser);
         self.append(parsed, position, true)
     }

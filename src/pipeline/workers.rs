@@ -10,8 +10,8 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::error::PipelineError;
 use super::tee::Event;
-use super::unit::{Origin, Unit};
-use crate::event::{BlockParser, EventDictionaries, Parsed, count_rows};
+use super::unit::{Messages, Origin, Unit};
+use crate::event::{BlockParser, EventDictionaries, Gathered, Parsed, count_rows};
 
 /// A unit with what its bytes hold.
 #[derive(Debug)]
@@ -61,17 +61,32 @@ impl Workers {
 impl ParsedUnit {
     /// Parses a unit on this thread.
     pub(super) fn parse(unit: Unit, parser: &mut BlockParser) -> Self {
-        let parsed = parser.parse(&unit.bytes, &unit.origin.position());
-        let crc32c = match &unit.origin {
-            Origin::Range(lines) => lines.cut.unwrap_or_else(|| crc32c::crc32c(&unit.bytes)),
-            Origin::Message(_) => 0,
-        };
-        let rows = unit.rows.unwrap_or_else(|| match &unit.origin {
+        match &unit.origin {
+            Origin::Range(lines) => {
+                let parsed = parser.parse(&unit.bytes, &lines.position());
+                let crc32c = lines.cut.unwrap_or_else(|| crc32c::crc32c(&unit.bytes));
+                let rows = unit.rows.unwrap_or_else(|| count_rows(&unit.bytes));
+                Self { unit, parsed, crc32c, rows }
+            }
+            Origin::Messages(messages) => {
+                let (parsed, rows) = messages.parse(parser);
+                Self { unit, parsed, crc32c: 0, rows }
+            }
+        }
+    }
+}
+
+impl Messages {
+    /// Parses the messages on this thread, and counts their rows.
+    pub(super) fn parse(&self, parser: &mut BlockParser) -> (Parsed, u64) {
+        let mut gathered = Gathered::with_room(self.values.len());
+        let rows = self.values.iter().map(|(offset, value)| {
+            let found = parser.add_message(&mut gathered, value, || self.name(*offset));
             // Events of a JSON message are not lines; there the parser's word is taken.
-            Origin::Message(_) if is_json(&unit.bytes) => parsed.batch.rows as u64 + parsed.rejects.len() as u64,
-            _ => count_rows(&unit.bytes),
+            if is_json(value) { found } else { count_rows(value) }
         });
-        Self { unit, parsed, crc32c, rows }
+        let rows = rows.sum();
+        (gathered.finish(), rows)
     }
 }
 

@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from cartlog import BINARY, Store, cartlog, environment, refusal, summary
+from test_clients import create, produce
 
 ROWS = 20_000
 
@@ -63,6 +64,22 @@ def test_every_kind_of_file_comes_back(where, rows, request, tmp_path):
     for name in ["rows_read", "rows_stored", "rows_rejected", "rows_duplicate", "positions", "sources"]:
         assert again[name] == inspected[name], name
     assert summary("run", rows, "--store", store, "--no-analyses", *words)["rows_duplicate"] == ROWS
+
+
+def test_rows_of_another_producer_come_back(broker, rows, tmp_path):
+    lines = rows.read_bytes().splitlines()[1:]
+    create(broker, "clicks", 2)
+    produce(broker, "clicks", lines)
+    store = tmp_path / "store"
+    done = summary("ingest", "--brokers", broker, "--topic", "clicks", "--store", store)
+    assert (done["rows_stored"], done["rows_rejected"]) == (ROWS - 1, 1), done
+    expected = content(store)
+    for kind in ["segment", "rejects", "dictionary"]:
+        path = sorted((store / "store").glob(f"{kind}-*"))[0]
+        flip(path, 7)
+        got = repair(store, "--brokers", broker)
+        assert got["damage"] == [] and got["repair"]["not_repaired"] == [], got
+        assert content(store) == expected
 
 
 def test_what_can_not_be_made_anew_is_told_with_its_rows(rows, tmp_path):

@@ -18,6 +18,9 @@ pub struct Delivery {
     pub rows_duplicate: u64,
     /// The position in a topic behind these rows.
     pub position: Option<LogPosition>,
+    /// The offset of the first record that gave these rows, where they may be of several. Without it a first delivery is
+    /// that of one record, the one before its position.
+    pub first_offset: Option<i64>,
     /// The byte range of the source that these rows came from. It must have been claimed.
     pub range: Option<SourceRange>,
 }

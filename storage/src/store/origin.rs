@@ -120,11 +120,13 @@ impl Origin {
 }
 
 impl LogSpan {
-    /// The offset or offsets that a delivery took to move a partition from `before` to `after`.
-    pub(crate) fn between(before: Option<&LogPosition>, after: &LogPosition) -> Self {
+    /// The offset or offsets that a delivery took to move a partition from `before` to `after`. Its records begin with
+    /// `first`, or it has one.
+    pub(crate) fn between(before: Option<&LogPosition>, first: Option<i64>, after: &LogPosition) -> Self {
         let LogPosition { topic, topic_id, partition, next_offset: end } = after.clone();
         let is_same_topic = |before: &&LogPosition| before.topic_id.zip(topic_id).is_none_or(|(one, two)| one == two);
-        let start = before.filter(is_same_topic).map_or(end - 1, |before| before.next_offset.min(end - 1));
+        let first = first.unwrap_or(end - 1).min(end - 1);
+        let start = before.filter(is_same_topic).map_or(first, |before| before.next_offset.min(first));
         let topic_id = topic_id.or_else(|| before.and_then(|before| before.topic_id));
         Self { topic, topic_id, partition, start: start.max(0), end }
     }
@@ -167,14 +169,18 @@ mod tests {
 
     #[test]
     fn a_span_begins_where_the_last_delivery_ended() {
-        let bounds = |before: Option<LogPosition>, after| {
-            let span = LogSpan::between(before.as_ref(), &after);
+        let bounds = |before: Option<LogPosition>, first, after| {
+            let span = LogSpan::between(before.as_ref(), first, &after);
             (span.start, span.end)
         };
-        assert_eq!(bounds(None, position(None, 8)), (7, 8), "of a first delivery only its own record is known");
-        assert_eq!(bounds(Some(position(None, 5)), position(None, 8)), (5, 8));
-        assert_eq!(bounds(Some(position(Some([1; 16]), 500)), position(Some([2; 16]), 8)), (7, 8), "another topic");
-        assert_eq!(bounds(Some(position(None, 0)), position(None, 0)), (0, 0));
+        assert_eq!(bounds(None, None, position(None, 8)), (7, 8), "of a first delivery only its own record is known");
+        assert_eq!(bounds(None, Some(3), position(None, 8)), (3, 8), "or where its records begin");
+        assert_eq!(bounds(Some(position(None, 5)), None, position(None, 8)), (5, 8));
+        assert_eq!(bounds(Some(position(None, 5)), Some(6), position(None, 8)), (5, 8));
+        let (old, new) = (position(Some([1; 16]), 500), position(Some([2; 16]), 8));
+        assert_eq!(bounds(Some(old.clone()), None, new.clone()), (7, 8), "another topic");
+        assert_eq!(bounds(Some(old), Some(2), new), (2, 8), "another topic");
+        assert_eq!(bounds(Some(position(None, 0)), None, position(None, 0)), (0, 0));
     }
 
     #[test]

@@ -234,7 +234,8 @@ impl StoreWriter {
         for delivery in deliveries {
             if let Some(position) = &delivery.position {
                 if has_rows {
-                    let span = LogSpan::between(known_position(&state.positions, position), position);
+                    let known = known_position(&state.positions, position);
+                    let span = LogSpan::between(known, delivery.first_offset, position);
                     state.open.origin.add_span(span);
                 }
                 set_position(&mut state.positions, position.clone());
