@@ -34,6 +34,7 @@ LOADS = [
     ("500 kB, acks=all", "produce", dict(acks=-1, records=500, value=1000), 2.0),
     ("17 kB, acks=1", "produce", dict(acks=1, records=160, value=100), 0.4),
     ("17 kB, acks=all", "produce", dict(acks=-1, records=160, value=100), 0.2),
+    ("17 kB, acks=all, 8 producers", "produce", dict(acks=-1, records=160, value=100, producers=8), 0.4),
 ]
 FETCHES = [("fetch 8 MB", 8 << 20), ("fetch 1 MB", 1 << 20)]
 

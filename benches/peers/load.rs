@@ -2,7 +2,7 @@
 //! answers dropped once their error code and offsets have been looked at.
 //!
 //! ```text
-//! load produce BROKER TOPIC acks=1|-1 records=500 value=1000 inflight=5 bytes=2000000000
+//! load produce BROKER TOPIC acks=1|-1 records=500 value=1000 inflight=5 producers=1 bytes=2000000000
 //! load fetch   BROKER TOPIC max=8388608 bytes=2000000000
 //! ```
 //!
@@ -34,24 +34,39 @@ fn main() -> Outcome<()> {
         .map(|(name, value)| Ok((name, value.parse()?)))
         .collect::<Outcome<_>>()?;
     let option = |name, default| options.get(name).copied().unwrap_or(default);
-    let mut socket = TcpStream::connect(broker)?;
-    socket.set_nodelay(true)?;
     let start = Instant::now();
     let (bytes, records) = match command.as_str() {
         "produce" => {
             let batch = batch(option("records", 500), option("value", 1000))?;
             let acks = i16::try_from(option("acks", -1))?;
-            let requests = option("bytes", 1 << 30) / i64::try_from(batch.len())?;
+            let producers = option("producers", 1);
+            let each = option("bytes", 1 << 30) / i64::try_from(batch.len())? / producers;
             let request = produce_request(topic, acks, &batch)?;
-            produce(&mut socket, &request, requests, option("inflight", 5))?;
+            let inflight = option("inflight", 5);
+            std::thread::scope(|scope| {
+                let produce =
+                    || produce(&mut connect(broker)?, &request, each, inflight).map_err(|error| error.to_string());
+                let running: Vec<_> = (0..producers).map(|_| scope.spawn(produce)).collect();
+                running.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(|_| Err("a panic".to_owned())))
+            })?;
+            let requests = each * producers;
             (requests * i64::try_from(batch.len())?, requests * option("records", 500))
         }
-        "fetch" => fetch(&mut socket, topic, i32::try_from(option("max", 8 << 20))?, option("bytes", 1 << 30))?,
+        "fetch" => {
+            let most = i32::try_from(option("max", 8 << 20))?;
+            fetch(&mut connect(broker)?, topic, most, option("bytes", 1 << 30))?
+        }
         other => return Err(format!("{other} is neither produce nor fetch").into()),
     };
     let seconds = start.elapsed().as_secs_f64();
     println!("{{\"bytes\":{bytes},\"records\":{records},\"seconds\":{seconds}}}");
     Ok(())
+}
+
+fn connect(broker: &str) -> Result<TcpStream, String> {
+    let socket = TcpStream::connect(broker).map_err(|error| format!("{broker}: {error}"))?;
+    socket.set_nodelay(true).map_err(|error| error.to_string())?;
+    Ok(socket)
 }
 
 /// A batch of uncompressed records with values of so many random bytes.
