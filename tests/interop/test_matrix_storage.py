@@ -26,6 +26,22 @@ def test_kafka_reads_the_files(tmp_path):
         dump(options, [file for file in files if file.suffix != ".log"])
 
 
+def test_zeros_written_ahead_are_gone_from_a_stopped_log(tmp_path):
+    """Small batches go over zeros while the broker runs; what Kafka's reader gets ends with the last batch."""
+    store = tmp_path / "store"
+    with servers.cartlog_broker(store) as address:
+        create(address, "filled", 1)
+        values = [f"{number} {'x' * 90}".encode() for number in range(8_000)]
+        confluent.produce(address, "filled", values, compression="none", **{"batch.num.messages": 40})
+        [log] = store.rglob("filled-0/*.log")
+        running = log.stat().st_size
+        assert running > len(values) * 90 and running % (256 << 10) == 0, running
+    assert len(values) * 90 < log.stat().st_size < running
+    said = dump(["--deep-iteration"], [log])
+    offsets = [int(found) for found in re.findall(r"^\| offset: (\d+)", said, re.MULTILINE)]
+    assert offsets == list(range(len(values)))
+
+
 def dump(options, files):
     """What the tool prints about the files, which must be no complaint."""
     done = subprocess.run(java.command("DumpLogSegments", *options, "--files", ",".join(map(str, files))),

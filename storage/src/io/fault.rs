@@ -196,6 +196,16 @@ impl WriteFile for FaultFile {
         self.inner.sync()
     }
 
+    fn fill(&self, zeros: usize) -> io::Result<()> {
+        if let Err(error) = self.plan.step_with_space() {
+            if self.plan.is_torn() {
+                self.inner.fill(zeros / 2)?;
+            }
+            return Err(error);
+        }
+        self.inner.fill(zeros)
+    }
+
     fn truncate(&self, length: u64) -> io::Result<()> {
         self.plan.step()?;
         self.inner.truncate(length)

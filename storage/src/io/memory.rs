@@ -40,10 +40,14 @@ struct Change {
 #[derive(Debug, Default)]
 struct File {
     bytes: Vec<u8>,
-    /// This much of `bytes` is on disk.
-    synced: usize,
-    /// What followed the synced bytes on disk and was cut since: it comes back after a power loss.
-    cut: Vec<u8>,
+    /// Where the next append goes; zeros may follow it.
+    end: usize,
+    /// What was on disk after the last sync.
+    disk: Vec<u8>,
+    /// Below this nothing has changed since.
+    unchanged: usize,
+    /// Whether something that was on disk has been cut off since: it comes back after a power loss.
+    is_cut: bool,
 }
 
 impl MemoryDirectory {
@@ -68,7 +72,7 @@ impl MemoryDirectory {
             .into_iter()
             .map(|(name, file)| {
                 let bytes = locked(&file).after_power_loss(&mut chance);
-                (name, Arc::new(Mutex::new(File { synced: bytes.len(), bytes, cut: Vec::new() })))
+                (name, Arc::new(Mutex::new(File::on_disk(bytes))))
             })
             .collect();
         let after = Tree { durable_names: names.clone(), names, folders: tree.folders.clone(), ..Tree::default() };
@@ -244,18 +248,52 @@ impl Change {
 }
 
 impl File {
+    fn on_disk(bytes: Vec<u8>) -> Self {
+        Self { end: bytes.len(), disk: bytes.clone(), unchanged: bytes.len(), bytes, is_cut: false }
+    }
+
+    /// Writes over what stands at `at` and makes the file longer if need be.
+    fn write(&mut self, at: usize, bytes: &[u8]) {
+        self.unchanged = self.unchanged.min(at);
+        let over = bytes.len().min(self.bytes.len() - at);
+        self.bytes[at..at + over].copy_from_slice(&bytes[..over]);
+        self.bytes.extend_from_slice(&bytes[over..]);
+    }
+
+    fn truncate(&mut self, length: usize) {
+        self.is_cut |= length < self.disk.len();
+        self.unchanged = self.unchanged.min(length);
+        self.bytes.resize(length, 0);
+        self.end = length;
+    }
+
+    fn sync(&mut self) {
+        self.disk.truncate(self.unchanged);
+        self.disk.extend_from_slice(&self.bytes[self.unchanged..]);
+        self.unchanged = self.bytes.len();
+        self.is_cut = false;
+    }
+
     fn after_power_loss(&self, chance: &mut Chance) -> Vec<u8> {
-        if !self.cut.is_empty() && !chance.keeps() {
-            return [&self.bytes[..self.synced], &self.cut].concat();
+        if self.is_cut && !chance.keeps() {
+            return self.disk.clone();
         }
-        let unsynced = self.bytes.len() - self.synced;
-        let written = self.synced + if chance.keeps() { unsynced } else { chance.below(unsynced) };
+        // What is not written is as it was on disk, unless that was cut.
+        let old = if self.is_cut { &self.disk[..self.unchanged] } else { &self.disk[..] };
+        let unsynced = self.bytes.len() - self.unchanged;
+        let written = self.unchanged + if chance.keeps() { unsynced } else { chance.below(unsynced) };
         let mut bytes = self.bytes[..written].to_vec();
-        // The length may reach the disk before the bytes do.
+        bytes.extend_from_slice(old.get(written..).unwrap_or_default());
+        // The length may reach the disk before the bytes do, and later bytes before earlier ones.
         if unsynced > 0 && chance.zeroes() {
-            let kept = self.synced + chance.below(unsynced);
-            bytes.truncate(kept);
+            let kept = self.unchanged + chance.below(unsynced);
+            bytes = self.bytes[..kept].to_vec();
+            bytes.extend_from_slice(old.get(kept..).unwrap_or_default());
             bytes.resize(self.bytes.len(), 0);
+            let again = kept + chance.below(self.bytes.len() - kept);
+            if chance.keeps() {
+                bytes[again..].copy_from_slice(&self.bytes[again..]);
+            }
         }
         bytes
     }
@@ -300,28 +338,28 @@ struct Handle {
 
 impl WriteFile for Handle {
     fn append(&self, bytes: &[u8]) -> io::Result<()> {
-        locked(&self.file).bytes.extend_from_slice(bytes);
+        let mut file = locked(&self.file);
+        let end = file.end;
+        file.write(end, bytes);
+        file.end += bytes.len();
         Ok(())
     }
 
     fn sync(&self) -> io::Result<()> {
+        locked(&self.file).sync();
+        Ok(())
+    }
+
+    fn fill(&self, zeros: usize) -> io::Result<()> {
         let mut file = locked(&self.file);
-        file.synced = file.bytes.len();
-        file.cut.clear();
+        let end = file.end;
+        file.write(end, &vec![0; zeros]);
         Ok(())
     }
 
     fn truncate(&self, length: u64) -> io::Result<()> {
         let length = usize::try_from(length).map_err(|_| ErrorKind::InvalidInput)?;
-        let mut file = locked(&self.file);
-        if length < file.synced {
-            let synced = file.synced;
-            let mut cut = file.bytes[length..synced].to_vec();
-            cut.append(&mut file.cut);
-            file.cut = cut;
-            file.synced = length;
-        }
-        file.bytes.resize(length, 0);
+        locked(&self.file).truncate(length);
         Ok(())
     }
 }
@@ -397,6 +435,30 @@ mod tests {
         for seed in 2..50 {
             assert!(content(&directory.after_power_loss(seed), "a").starts_with(b"synced"));
         }
+    }
+
+    #[test]
+    fn what_is_written_over_synced_zeros_is_there_in_part_or_whole() {
+        let directory = MemoryDirectory::new();
+        let file = directory.create("a").unwrap();
+        file.append(b"12").unwrap();
+        file.fill(6).unwrap();
+        assert_eq!(content(&directory, "a"), b"12\0\0\0\0\0\0");
+        file.sync().unwrap();
+        directory.sync_directory("").unwrap();
+        file.append(b"3456").unwrap();
+        assert_eq!(content(&directory, "a"), b"123456\0\0");
+        assert_eq!(content(&directory.after_power_loss(0), "a"), b"12\0\0\0\0\0\0");
+        assert_eq!(content(&directory.after_power_loss(1), "a"), b"123456\0\0");
+        for seed in 2..50 {
+            let found = content(&directory.after_power_loss(seed), "a");
+            let fits = |(at, byte): (usize, &u8)| *byte == b"123456\0\0"[at] || (at >= 2 && *byte == 0);
+            assert!(found.len() == 8 && found.iter().enumerate().all(fits), "{found:?}");
+        }
+        file.sync().unwrap();
+        file.truncate(6).unwrap();
+        assert_eq!(content(&directory.after_power_loss(0), "a"), b"123456\0\0");
+        assert_eq!(content(&directory.after_power_loss(1), "a"), b"123456");
     }
 
     #[test]

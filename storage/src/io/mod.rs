@@ -67,7 +67,8 @@ pub trait Directory: fmt::Debug + Send + Sync + 'static {
     fn lock(&self, path: &str) -> io::Result<Box<dyn LockGuard>>;
 }
 
-/// A file open for appending. Appends must be serialised by the caller; [`WriteFile::sync`] may run beside them.
+/// A file open for appending by one writer. Appends, fills and cuts must be serialised by the caller; [`WriteFile::sync`] may
+/// run beside them.
 pub trait WriteFile: fmt::Debug + Send + Sync {
     /// Appends all the bytes at the end.
     fn append(&self, bytes: &[u8]) -> io::Result<()>;
@@ -86,7 +87,12 @@ pub trait WriteFile: fmt::Debug + Send + Sync {
         let _ = bytes;
     }
 
-    /// Cuts the file to `length` bytes, giving back room that was reserved; the next append goes there.
+    /// Writes `zeros` zeros behind the end without moving it: appends go over them. A sync of what lies within them has no
+    /// new length and no new blocks to make durable, and costs a write of its bytes alone. What was filled beyond the end is
+    /// part of the file's length until [`WriteFile::truncate`] cuts it off.
+    fn fill(&self, zeros: usize) -> io::Result<()>;
+
+    /// Cuts the file to `length` bytes, giving back room that was reserved or filled; the next append goes there.
     fn truncate(&self, length: u64) -> io::Result<()>;
 }
 

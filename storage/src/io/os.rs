@@ -1,15 +1,20 @@
 //! The directory of the operating system.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, ErrorKind, IoSlice, Write};
+use std::io::{self, ErrorKind, IoSlice};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use memmap2::Mmap;
 use rustix::fs::FallocateFlags;
+use rustix::io::Errno;
 
 use super::{Directory, LockGuard, ReadFile, WriteFile};
+
+/// What files are filled with, again and again: it stays in the processor's cache.
+static ZEROS: [u8; 32 << 10] = [0; 32 << 10];
 
 /// A [`Directory`] of real files below a root folder.
 #[derive(Debug, Clone)]
@@ -47,12 +52,12 @@ impl OsDirectory {
 
 impl Directory for OsDirectory {
     fn create(&self, path: &str) -> io::Result<Box<dyn WriteFile>> {
-        let file = OpenOptions::new().append(true).create_new(true).open(self.at(path))?;
-        Ok(Box::new(OsWriteFile { file }))
+        let file = OpenOptions::new().write(true).create_new(true).open(self.at(path))?;
+        Ok(Box::new(OsWriteFile { file, end: AtomicU64::new(0) }))
     }
 
     fn open_append(&self, path: &str, length: u64) -> io::Result<Box<dyn WriteFile>> {
-        let file = OpenOptions::new().append(true).open(self.at(path))?;
+        let file = OpenOptions::new().write(true).open(self.at(path))?;
         let present = file.metadata()?.len();
         if present < length {
             return Err(io::Error::new(
@@ -62,7 +67,7 @@ impl Directory for OsDirectory {
         }
         // Also where nothing is to be cut: room that was reserved behind the end is given back.
         file.set_len(length)?;
-        Ok(Box::new(OsWriteFile { file }))
+        Ok(Box::new(OsWriteFile { file, end: AtomicU64::new(length) }))
     }
 
     fn open_read(&self, path: &str) -> io::Result<Box<dyn ReadFile>> {
@@ -135,25 +140,25 @@ impl Directory for OsDirectory {
 #[derive(Debug)]
 struct OsWriteFile {
     file: File,
+    /// Where the next append goes; behind it the file may hold zeros.
+    end: AtomicU64,
+}
+
+impl OsWriteFile {
+    fn end(&self) -> u64 {
+        self.end.load(Ordering::Relaxed)
+    }
 }
 
 impl WriteFile for OsWriteFile {
     fn append(&self, bytes: &[u8]) -> io::Result<()> {
-        (&self.file).write_all(bytes)
+        self.append_vectored(&[IoSlice::new(bytes)])
     }
 
     fn append_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<()> {
-        let mut owned: Vec<IoSlice<'_>> = slices.to_vec();
-        let mut rest = &mut owned[..];
-        IoSlice::advance_slices(&mut rest, 0);
-        while !rest.is_empty() {
-            match (&self.file).write_vectored(rest) {
-                Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                Ok(written) => IoSlice::advance_slices(&mut rest, written),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
+        // A failed append leaves the end where it was, so that the next goes over its rest.
+        let end = write_at(&self.file, slices, self.end())?;
+        self.end.store(end, Ordering::Relaxed);
         Ok(())
     }
 
@@ -163,14 +168,40 @@ impl WriteFile for OsWriteFile {
 
     fn reserve(&self, bytes: u64) {
         // Without room for all of it, or on a file system that can't, each write finds its own room as usual.
-        if let Ok(metadata) = self.file.metadata() {
-            let _ = rustix::fs::fallocate(&self.file, FallocateFlags::KEEP_SIZE, metadata.len(), bytes);
-        }
+        let _ = rustix::fs::fallocate(&self.file, FallocateFlags::KEEP_SIZE, self.end(), bytes);
+    }
+
+    fn fill(&self, zeros: usize) -> io::Result<()> {
+        let mut slices = vec![IoSlice::new(&ZEROS); zeros / ZEROS.len()];
+        slices.push(IoSlice::new(&ZEROS[..zeros % ZEROS.len()]));
+        write_at(&self.file, &slices, self.end())?;
+        Ok(())
     }
 
     fn truncate(&self, length: u64) -> io::Result<()> {
-        self.file.set_len(length)
+        self.file.set_len(length)?;
+        self.end.store(length, Ordering::Relaxed);
+        Ok(())
     }
+}
+
+/// Writes the slices one after the other from `position` on; gives the position behind them.
+fn write_at(file: &File, slices: &[IoSlice<'_>], mut position: u64) -> io::Result<u64> {
+    let mut owned: Vec<IoSlice<'_>> = slices.to_vec();
+    let mut rest = &mut owned[..];
+    IoSlice::advance_slices(&mut rest, 0);
+    while !rest.is_empty() {
+        match rustix::io::pwritev(file, rest, position) {
+            Ok(0) => return Err(ErrorKind::WriteZero.into()),
+            Ok(written) => {
+                position += written as u64;
+                IoSlice::advance_slices(&mut rest, written);
+            }
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(position)
 }
 
 #[derive(Debug)]

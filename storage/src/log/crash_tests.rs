@@ -376,12 +376,89 @@ fn small_segments() -> LogOptions {
     options
 }
 
+/// Segments in which zeros are written ahead of the batches after the first few. The second begins where the recovery point
+/// stands after the close in [`live`], so that the cut of the first may not be on disk.
+fn filled_segments() -> LogOptions {
+    let mut options = LogOptions::default().with_segment_bytes(1300);
+    options.index_interval_bytes = 300;
+    options.fill_ahead_bytes = 512;
+    options
+}
+
+#[test]
+fn zeros_ahead_are_no_batches_and_go_when_the_log_is_closed() {
+    let mut bench = Bench::new(1 << 20);
+    bench.options.fill_ahead_bytes = 512;
+    let lengths =
+        |bench: &Bench| -> u64 { bench.files("log").iter().map(|file| fs::metadata(file).unwrap().len()).sum() };
+    let mut count = 0;
+    for more in [3, 10, 1, 25] {
+        let log = bench.open();
+        let partition = events(&log);
+        assert_eq!(lengths(&bench), partition.bytes(), "a start cuts off the zeros");
+        append(&partition, count..count + more);
+        count += more;
+        check(&partition, count);
+        let filled = lengths(&bench);
+        assert!(partition.bytes() < 512 || filled.is_multiple_of(512), "{filled} of {}", partition.bytes());
+        drop((partition, log));
+        let directory: Arc<dyn Directory> = Arc::new(OsDirectory::open(bench.folder.path()).unwrap());
+        let report = verify(&directory).unwrap();
+        assert!(report.is_sound() && report.batches == count.unsigned_abs(), "{report:?}");
+    }
+    bench.forget_checkpoint();
+    let log = bench.open();
+    check(&events(&log), count);
+    append(&events(&log), count..count + 1);
+    assert!(lengths(&bench) > events(&log).bytes());
+    log.close().unwrap();
+    assert_eq!(lengths(&bench), events(&log).bytes());
+    append(&events(&log), count + 1..count + 3);
+    check(&events(&log), count + 3);
+    // Something else than zeros behind the batches is damage.
+    drop(log);
+    let file = bench.files("log")[0].clone();
+    let mut bytes = fs::read(&file).unwrap();
+    *bytes.last_mut().unwrap() = 1;
+    fs::write(file, bytes).unwrap();
+    let directory: Arc<dyn Directory> = Arc::new(OsDirectory::open(bench.folder.path()).unwrap());
+    assert!(!verify(&directory).unwrap().is_sound());
+    check(&events(&bench.open()), count + 3);
+}
+
+/// Sizes are those of the batches: zeros count for no limit, and a segment that is closed has none.
+#[test]
+fn zeros_ahead_count_for_no_limit() {
+    let mut bench = Bench::new(1300);
+    bench.options.fill_ahead_bytes = 512;
+    let log = bench.open();
+    let partition = events(&log);
+    append(&partition, 0..40);
+    let lengths = |bench: &Bench| -> Vec<u64> {
+        bench.files("log").iter().map(|file| fs::metadata(file).unwrap().len()).collect()
+    };
+    let size = batch(3, 1000, b"batch 10").len() as u64;
+    let found = lengths(&bench);
+    let (growing, closed) = found.split_last().unwrap();
+    assert!(closed.len() > 2, "{found:?}");
+    // As many batches as fit, the shorter ones of the beginning apart, and nothing behind them.
+    assert!(closed.iter().skip(1).all(|length| *length == 1300 / size * size), "{found:?}");
+    assert!(found.iter().sum::<u64>() >= partition.bytes(), "{growing} bytes grow");
+    check(&partition, 40);
+    log.alter_topic("events", |config| config.set("retention.bytes", "1500")).unwrap();
+    partition.retain(0).unwrap();
+    let kept = lengths(&bench);
+    assert!(partition.start() > Offset(0) && kept.len() < found.len(), "{kept:?} of {found:?}");
+    let (oldest, bytes) = (kept[0], partition.bytes());
+    assert!(bytes >= 1500 && bytes - oldest < 1500, "{bytes} bytes, {oldest} of them in the oldest segment");
+}
+
 /// Creates a topic, appends and syncs by turns over several segments, and closes; gives the number of batches known to
 /// be on disk when it ended, well or badly.
-fn live(directory: Arc<dyn Directory>) -> (i64, Result<(), LogError>) {
+fn live(directory: Arc<dyn Directory>, options: LogOptions) -> (i64, Result<(), LogError>) {
     let mut durable = 0;
     let run = || {
-        let log = Log::open(directory, small_segments())?;
+        let log = Log::open(directory, options)?;
         let topic = log.create_topic("events", 1, TopicConfig::default())?;
         let partition = &topic.partitions()[0];
         for number in 0..20 {
@@ -402,18 +479,28 @@ fn live(directory: Arc<dyn Directory>) -> (i64, Result<(), LogError>) {
 
 #[test]
 fn a_power_cut_at_any_operation_loses_nothing_that_was_synced() {
+    power_cuts(&small_segments());
+}
+
+#[test]
+fn a_power_cut_among_zeros_written_ahead_loses_nothing_that_was_synced() {
+    power_cuts(&filled_segments());
+}
+
+fn power_cuts(options: &LogOptions) {
     let counting = FaultDirectory::new(Arc::new(MemoryDirectory::new()), u64::MAX, Fault::Crash);
-    live(Arc::new(counting.clone())).1.unwrap();
+    live(Arc::new(counting.clone()), options.clone()).1.unwrap();
     assert!(counting.operations() > 50);
     for at in 0..counting.operations() {
-        for (fault, seed) in [(Fault::Crash, 0), (Fault::Crash, 1), (Fault::TornCrash, 1), (Fault::TornCrash, at + 2)] {
+        let torn = [(Fault::TornCrash, 1), (Fault::TornCrash, at + 2), (Fault::TornCrash, at + 1000)];
+        for (fault, seed) in [(Fault::Crash, 0), (Fault::Crash, 1)].into_iter().chain(torn) {
             let memory = MemoryDirectory::new();
             let failing = FaultDirectory::new(Arc::new(memory.clone()), at, fault);
-            let (durable, ended) = live(Arc::new(failing.clone()));
+            let (durable, ended) = live(Arc::new(failing.clone()), options.clone());
             // The syncs that closed segments ask for run beside, so that not every run has as many operations.
             assert!(ended.is_err() || failing.operations() <= at || durable == 20, "operation {at}: {ended:?}");
             let found = Arc::new(memory.after_power_loss(seed));
-            let log = Log::open(found, small_segments()).unwrap_or_else(|error| panic!("operation {at}: {error}"));
+            let log = Log::open(found, options.clone()).unwrap_or_else(|error| panic!("operation {at}: {error}"));
             if log.topic("events").is_none() {
                 assert_eq!(durable, 0);
                 continue;
@@ -461,14 +548,20 @@ async fn a_failed_sync_latches_the_partition_until_a_restart() {
 /// was taken is there, and once there is space appends go on without a gap.
 #[test]
 fn a_full_disk_refuses_batches_and_loses_none() {
+    for options in [small_segments(), filled_segments()] {
+        full_disks(&options);
+    }
+}
+
+fn full_disks(options: &LogOptions) {
     let counting = FaultDirectory::new(Arc::new(MemoryDirectory::new()), u64::MAX, Fault::Crash);
-    live(Arc::new(counting.clone())).1.unwrap();
+    live(Arc::new(counting.clone()), options.clone()).1.unwrap();
     let mut refused = 0;
     for at in 0..counting.operations() {
         for lasts in [1, 2, 7] {
             let memory = MemoryDirectory::new();
             let full = FaultDirectory::new(Arc::new(memory.clone()), at, Fault::Full { lasts });
-            let Ok(log) = Log::open(Arc::new(full), small_segments()) else {
+            let Ok(log) = Log::open(Arc::new(full), options.clone()) else {
                 continue;
             };
             let Ok(topic) = log.create_topic("events", 1, TopicConfig::default()) else {
@@ -490,7 +583,7 @@ fn a_full_disk_refuses_batches_and_loses_none() {
             assert_eq!(partition.sync().unwrap(), Offset(60));
             drop(topic);
             drop(log);
-            let log = Log::open(Arc::new(memory.after_power_loss(at)), small_segments()).unwrap();
+            let log = Log::open(Arc::new(memory.after_power_loss(at)), options.clone()).unwrap();
             check(&events(&log), 20);
         }
     }

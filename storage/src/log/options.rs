@@ -44,6 +44,10 @@ pub struct LogOptions {
     /// How often it is looked for segments that are old or large enough to be closed or removed; Kafka's
     /// `log.retention.check.interval.ms`.
     pub retention_check: Duration,
+    /// Zeros written ahead of small batches in a `.log` file that has at least as many bytes already, 0 for none. The page
+    /// cache then has the pages in one piece, and an `fsync` no new length to write down; the zeros are cut off when the file
+    /// is closed.
+    pub fill_ahead_bytes: u32,
     /// Threads that run `fsync`, so that partitions don't wait for each other.
     pub sync_threads: usize,
 }
@@ -61,6 +65,7 @@ impl Default for LogOptions {
             flush_messages: i64::MAX,
             flush_ms: 60_000,
             retention_check: Duration::from_secs(30),
+            fill_ahead_bytes: 256 << 10,
             sync_threads: 2,
         }
     }

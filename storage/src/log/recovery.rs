@@ -2,9 +2,9 @@
 //!
 //! What lies before the recovery point (an offset up to which everything was on disk when it was noted) is trusted.
 //! From the last index entry before it on, every batch is read and its checksum compared; at the first that isn't
-//! sound the log is cut. All earlier segments lie before the recovery point, because a segment is synced when it is
-//! closed; should one not (the machine died meanwhile), it is scanned as well. What lies wholly below the start that
-//! was noted is the rest of a removal that was cut short, and goes first.
+//! sound, or at the zeros that were filled ahead, the log is cut. All earlier segments lie before the recovery point, because
+//! a segment is synced when it is closed; should one not (the machine died meanwhile), it is scanned as well. What lies
+//! wholly below the start that was noted is the rest of a removal that was cut short, and goes first.
 
 use super::batch::{BatchHeader, Offset};
 use super::error::{IoContext as _, LogError};
@@ -44,7 +44,9 @@ pub(super) fn recover(
         let path = segment_path(folder, base, "log");
         let length = directory.length(&path).at("measure", &path)?;
         let following = bases.get(at + 1).copied();
-        let trusted = following.is_some_and(|following| following <= recovery_point);
+        // Once something behind a segment was on disk, the cut of the zeros at its end was on disk too, and its length tells
+        // where its batches end.
+        let trusted = following.is_some_and(|following| following < recovery_point);
         let (size, end, indexes) = if trusted {
             (length, following.unwrap_or(base), None)
         } else {
@@ -175,6 +177,7 @@ fn scan(
                 break;
             }
             Step::End => break,
+            Step::Torn { .. } if scanner.ends_in_zeros().at("read", &path)? => break,
             Step::Torn { position, error } => {
                 let dropped = length - position;
                 tracing::warn!(segment = path, position, dropped, "the tail is torn ({error}) and is cut");

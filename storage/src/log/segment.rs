@@ -486,6 +486,19 @@ impl<'a> Scanner<'a> {
         Ok(Step::Batch(Location { position, header }))
     }
 
+    /// Whether only zeros are left: what the writer had filled ahead and no batch came to.
+    pub(super) fn ends_in_zeros(&mut self) -> io::Result<bool> {
+        let (mut at, end) = (self.position, self.end);
+        while at < end {
+            let piece = self.at(at, 1)?;
+            if piece.iter().any(|byte| *byte != 0) {
+                return Ok(false);
+            }
+            at += piece.len() as u64;
+        }
+        Ok(true)
+    }
+
     /// Goes on behind a batch whose checksum is wrong, if another follows where it says that it ends, or nothing.
     pub(super) fn skip(&mut self) -> io::Result<bool> {
         let Ok(header) = BatchHeader::decode(self.at(self.position, HEADER_LENGTH)?) else {

@@ -244,6 +244,7 @@ impl<'de> Deserialize<'de> for TopicConfig {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PartitionLimits {
     pub(super) index_interval_bytes: u32,
+    pub(super) fill_ahead_bytes: u32,
     pub(super) segment_bytes: u32,
     pub(super) segment_ms: i64,
     pub(super) max_batch_bytes: u32,
@@ -261,6 +262,7 @@ impl PartitionLimits {
         let size = |setting| u32::try_from(number(setting)).unwrap_or(u32::MAX);
         Self {
             index_interval_bytes: size(&INDEX_INTERVAL_BYTES),
+            fill_ahead_bytes: options.fill_ahead_bytes,
             segment_bytes: size(&SEGMENT_BYTES),
             segment_ms: number(&SEGMENT_MS),
             max_batch_bytes: size(&MAX_MESSAGE_BYTES),

@@ -4,8 +4,12 @@
 //! since they can be rebuilt.
 //!
 //! Room is reserved ahead of a file that has proven to grow: ext4 then writes half-megabyte batches at about two thirds of the
-//! cost (0.17 instead of 0.24 processor seconds a GB). What was reserved in vain is given back when the
-//! segment or the log is closed, and after a crash when the file is opened again.
+//! cost (0.17 instead of 0.24 processor seconds a GB). Ahead of small batches it is filled with zeros too, in pieces of
+//! 256 KiB: the page cache then takes large pages in one go instead of a few small ones for each batch, and only the sync after
+//! such a piece has a new length to write down.
+//!
+//! What was reserved or filled in vain is cut off when the segment or the log is closed, and after a crash when the file is
+//! opened again: no batch begins with zeros, so that they end a file as well as its length does.
 
 use std::io::IoSlice;
 use std::sync::Arc;
@@ -15,6 +19,7 @@ use super::batch::{BatchHeader, HEADER_LENGTH, Offset};
 use super::error::{IoContext as _, LogError};
 use super::recovery;
 use super::segment::{Indexes, Segment, segment_path};
+use super::settings::PartitionLimits;
 use crate::io::{Directory, WriteFile};
 
 /// Encoded index entries that may wait in memory.
@@ -23,6 +28,8 @@ const INDEX_LOT: usize = 512;
 const RESERVE_FROM: u64 = 1 << 20;
 /// The most room reserved ahead.
 const RESERVE_MOST: u64 = 32 << 20;
+/// Zeros are written ahead of batches of which as many fit into them: for larger ones they are not worth their bytes.
+const FILLS_FOR: u64 = 4;
 
 /// The segment that takes appends.
 #[derive(Debug)]
@@ -37,6 +44,9 @@ pub(super) struct ActiveSegment {
     pub(super) since: Instant,
     /// Up to which size room has been asked for.
     reserved: u64,
+    /// Up to which size the file holds zeros.
+    filled: u64,
+    fill_ahead: u64,
     offset_index: IndexFile,
     time_index: IndexFile,
 }
@@ -67,7 +77,7 @@ impl ActiveSegment {
         folder: &str,
         base: Offset,
         preceding_bytes: u64,
-        index_interval: u32,
+        limits: &PartitionLimits,
     ) -> Result<Self, WriteFailure> {
         let path = segment_path(folder, base, "log");
         let created = directory.create(&path).at("create", &path);
@@ -78,7 +88,8 @@ impl ActiveSegment {
             let offset_index = IndexFile::reset(directory, segment_path(folder, base, "index"))?;
             let time_index = IndexFile::reset(directory, segment_path(folder, base, "timeindex"))?;
             let indexes = Some(Indexes::new());
-            let segment = Segment::open(directory, folder, base, 0, preceding_bytes, index_interval, indexes)?;
+            let segment =
+                Segment::open(directory, folder, base, 0, preceding_bytes, limits.index_interval_bytes, indexes)?;
             Ok((segment, offset_index, time_index))
         };
         match complete() {
@@ -90,6 +101,8 @@ impl ActiveSegment {
                     first_time_ms: None,
                     since: Instant::now(),
                     reserved: 0,
+                    filled: 0,
+                    fill_ahead: u64::from(limits.fill_ahead_bytes),
                     offset_index,
                     time_index,
                 })
@@ -101,7 +114,12 @@ impl ActiveSegment {
     }
 
     /// Goes on with a recovered segment, whose `.log` file is cut to the segment's size.
-    pub(super) fn resume(directory: &dyn Directory, folder: &str, segment: Segment) -> Result<Self, LogError> {
+    pub(super) fn resume(
+        directory: &dyn Directory,
+        folder: &str,
+        segment: Segment,
+        limits: &PartitionLimits,
+    ) -> Result<Self, LogError> {
         let base = segment.base();
         let log = directory.open_append(segment.path(), segment.size()).at("open", segment.path())?;
         let mut active = Self {
@@ -110,6 +128,8 @@ impl ActiveSegment {
             segment: Arc::new(segment),
             log: Arc::from(log),
             reserved: 0,
+            filled: 0,
+            fill_ahead: u64::from(limits.fill_ahead_bytes),
             offset_index: IndexFile::reset(directory, segment_path(folder, base, "index"))?,
             time_index: IndexFile::reset(directory, segment_path(folder, base, "timeindex"))?,
         };
@@ -123,10 +143,11 @@ impl ActiveSegment {
     /// [`WriteFailure`]; it is undone if the file could be cut back to its length before.
     pub(super) fn append(&mut self, batch: &[u8], header: &BatchHeader) -> Result<(), WriteFailure> {
         self.reserve(header.size as u64);
+        self.fill(header.size as u64);
         let head = header.encode();
         let written = self.log.append_vectored(&[IoSlice::new(&head), IoSlice::new(&batch[HEADER_LENGTH..])]);
         if let Err(error) = written.at("append to", self.segment.path()) {
-            self.reserved = 0;
+            (self.reserved, self.filled) = (0, 0);
             return Err(WriteFailure { error, is_undone: self.log.truncate(self.segment.size()).is_ok() });
         }
         self.segment.publish(header);
@@ -147,12 +168,25 @@ impl ActiveSegment {
         }
     }
 
-    /// Gives back the room that was reserved ahead.
-    pub(super) fn release(&mut self) -> Result<(), LogError> {
-        if self.reserved > self.segment.size() {
-            self.log.truncate(self.segment.size()).at("cut the reserved end of", self.segment.path())?;
+    /// Fills the file with zeros ahead of a small batch that goes beyond those that are there.
+    fn fill(&mut self, next: u64) {
+        let size = self.segment.size();
+        let is_small = next <= self.fill_ahead / FILLS_FOR;
+        if !is_small || size < self.fill_ahead || size + next <= self.filled {
+            return;
         }
-        self.reserved = 0;
+        let until = (size + next).next_multiple_of(self.fill_ahead);
+        // Where it fails, the append finds its own room, or none.
+        let _ = usize::try_from(until - size).map(|zeros| self.log.fill(zeros));
+        self.filled = until;
+    }
+
+    /// Gives back the room that was reserved or filled ahead.
+    pub(super) fn release(&mut self) -> Result<(), LogError> {
+        if self.reserved.max(self.filled) > self.segment.size() {
+            self.log.truncate(self.segment.size()).at("cut the unused end of", self.segment.path())?;
+        }
+        (self.reserved, self.filled) = (0, 0);
         Ok(())
     }
 

@@ -62,12 +62,13 @@ impl Partition {
     ) -> Result<Arc<Self>, LogError> {
         let folder = partition_folder(&topic, index);
         let directory = &*services.directory;
-        let interval = limits.read().unwrap_or_else(PoisonError::into_inner).index_interval_bytes;
+        let present = *limits.read().unwrap_or_else(PoisonError::into_inner);
+        let interval = present.index_interval_bytes;
         let mut recovered = recovery::recover(directory, &folder, recovery_point, kept_from, interval)?;
         let created = recovered.segments.is_empty();
         let active = match recovered.segments.pop() {
-            Some(last) => ActiveSegment::resume(directory, &folder, last)?,
-            None => ActiveSegment::create(directory, &folder, recovered.end, 0, interval)
+            Some(last) => ActiveSegment::resume(directory, &folder, last, &present)?,
+            None => ActiveSegment::create(directory, &folder, recovered.end, 0, &present)
                 .map_err(|failure| failure.error)?,
         };
         let mut retired = Vec::new();
@@ -78,7 +79,7 @@ impl Partition {
                 continue;
             }
             // It was scanned, so that its files, and the indexes that came out of it, may not be on disk.
-            let mut scanned = ActiveSegment::resume(directory, &folder, segment)?;
+            let mut scanned = ActiveSegment::resume(directory, &folder, segment, &present)?;
             retired.extend(scanned.seal()?);
             segments.push(scanned.segment);
         }

@@ -55,7 +55,7 @@ impl Partition {
             &self.folder,
             self.end(),
             writer.active.segment.preceding_bytes() + writer.active.segment.size(),
-            limits.index_interval_bytes,
+            limits,
         );
         writer.folder_changed = true;
         let created = created.map_err(|failure| self.failed(failure))?;
