@@ -172,6 +172,14 @@ pub(crate) struct LossOptions {
     pub(crate) skip_lost: bool,
 }
 
+/// Where Kafka's own tools see how far a store is.
+#[derive(Debug, Args)]
+pub(crate) struct GroupOption {
+    /// Consumer group whose offsets show what the store has committed, so that its lag is seen; or none [default: cartlog]
+    #[arg(long, value_name = "NAME", env = "CARTLOG_GROUP", hide_env_values = true)]
+    pub(crate) group: Option<String>,
+}
+
 /// `cartlog run`
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -200,6 +208,9 @@ pub(crate) struct Run {
     /// When to give up.
     #[command(flatten)]
     pub(crate) limit: LossOptions,
+    /// Where the progress is shown.
+    #[command(flatten)]
+    pub(crate) group: GroupOption,
 }
 
 /// `cartlog produce`
@@ -220,6 +231,9 @@ pub(crate) struct Produce {
     /// When to give up.
     #[command(flatten)]
     pub(crate) limit: LossOptions,
+    /// Where the progress is shown.
+    #[command(flatten)]
+    pub(crate) group: GroupOption,
 }
 
 /// `cartlog ingest`
@@ -244,6 +258,9 @@ pub(crate) struct Ingest {
     /// When to give up.
     #[command(flatten)]
     pub(crate) limit: LossOptions,
+    /// Where the progress is shown.
+    #[command(flatten)]
+    pub(crate) group: GroupOption,
 }
 
 /// Which events an analysis or export covers.

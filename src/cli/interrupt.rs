@@ -16,11 +16,19 @@ const STOPPED_AT_ONCE: i32 = 130;
 /// How often a server looks whether it has been asked to stop.
 const CHECK_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Listens for signals from now on, on a thread of its own.
+/// What a load does when it is asked to stop.
+pub(crate) const COMMITTING: &str = "what has been read is being committed";
+/// What a produce does then.
+pub(crate) const SENDING: &str = "what has been read is being sent";
+/// What a server does then.
+pub(crate) const ANSWERING: &str = "no connection is taken any more, answers on their way are finished";
+
+/// Listens for signals from now on, on a thread of its own. The first one asks the job to stop, and tells the user what it
+/// does before it ends.
 ///
 /// # Errors
 /// When the thread or its handlers can't be set up.
-pub(crate) fn listen() -> Result<Interrupt> {
+pub(crate) fn listen(stopping: &'static str) -> Result<Interrupt> {
     let interrupt = Interrupt::default();
     let shared = interrupt.clone();
     let runtime = Builder::new_current_thread().enable_io().build().context("can't listen for signals")?;
@@ -35,7 +43,7 @@ pub(crate) fn listen() -> Result<Interrupt> {
             runtime.block_on(async {
                 either(&mut interrupts, &mut terminations).await;
                 shared.request();
-                eprintln!("stopping: what has been read is being committed (once more stops at once)");
+                eprintln!("stopping: {stopping} (once more stops at once)");
                 either(&mut interrupts, &mut terminations).await;
                 process::exit(STOPPED_AT_ONCE);
             });

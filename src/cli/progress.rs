@@ -17,6 +17,7 @@ const SHOWN_PARTITIONS: usize = 4;
 pub(crate) struct TerminalProgress {
     bar: ProgressBar,
     stage: Mutex<&'static str>,
+    quiet: bool,
 }
 
 impl TerminalProgress {
@@ -26,7 +27,7 @@ impl TerminalProgress {
         let bar = if quiet || !stderr().is_terminal() { ProgressBar::hidden() } else { ProgressBar::no_length() };
         bar.set_style(spinner());
         bar.enable_steady_tick(Duration::from_millis(120));
-        Self { bar, stage: Mutex::new("") }
+        Self { bar, stage: Mutex::new(""), quiet }
     }
 
     /// Shows what goes on outside a job, such as the analyses.
@@ -54,6 +55,12 @@ impl Progress for TerminalProgress {
             *present = title;
         }
         self.say(title);
+    }
+
+    fn notice(&self, notice: &str) {
+        if !self.quiet {
+            self.bar.suspend(|| eprintln!("note: {notice}"));
+        }
     }
 
     fn update(&self, update: &ProgressUpdate<'_>) {

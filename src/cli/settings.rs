@@ -13,7 +13,7 @@ use cartlog_storage::log::LogOptions;
 use serde::Deserialize;
 
 use super::Usage;
-use super::arguments::{Common, GroupSettings, Load, LogSettings, LossOptions};
+use super::arguments::{Common, GroupOption, GroupSettings, Load, LogSettings, LossOptions};
 use super::group_settings::{GroupFile, group_options};
 use super::log_settings::{LogFile, log_options};
 use super::quantity;
@@ -21,7 +21,8 @@ use super::security::{SecurityFile, client_options};
 use super::summary::Summary;
 use crate::kafka::{ClientOptions, Compression};
 use crate::pipeline::{
-    DEFAULT_PARTITIONS, DEFAULT_ROWS_PER_RECORD, DEFAULT_TOPIC, LogPlan, LogTarget, RejectLimit, log_directory,
+    DEFAULT_GROUP, DEFAULT_PARTITIONS, DEFAULT_ROWS_PER_RECORD, DEFAULT_TOPIC, LogPlan, LogTarget, RejectLimit,
+    log_directory,
 };
 
 /// The configuration file that is read when no other is named.
@@ -52,6 +53,7 @@ struct File {
     rows_per_record: Option<usize>,
     log_compression: Option<String>,
     partitions: Option<i32>,
+    group: Option<String>,
     max_rejected: Option<Limit>,
 }
 
@@ -185,6 +187,18 @@ impl Settings {
             None => Compression::default(),
         };
         Ok(LogPlan { partitions, compression, ..self.log() })
+    }
+
+    /// The consumer group that shows how far the store is; `None` shows nothing.
+    ///
+    /// # Errors
+    /// When the name is empty.
+    pub(crate) fn group(&self, typed: &GroupOption) -> Result<Option<String>> {
+        match typed.group.as_deref().or(self.file.group.as_deref()).unwrap_or(DEFAULT_GROUP) {
+            "" => wrong("--group is empty; it takes a name, or none to commit no offsets".to_owned()),
+            "none" => Ok(None),
+            name => Ok(Some(name.to_owned())),
+        }
     }
 
     /// The options of the log that a broker serves.

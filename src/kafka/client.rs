@@ -11,8 +11,10 @@ use super::cluster::Cluster;
 use super::connection::Connector;
 use super::consumer::Consumer;
 use super::error::KafkaError;
+use super::group::GroupOffsets;
 use super::leader::Leader;
 use super::link::Link;
+use super::notices::Notices;
 use super::options::{ClientOptions, Compression, Mechanism, Sasl};
 use super::producer::Producer;
 use super::retry::{FinalFailure, RetryPolicy, without_inner_retries};
@@ -20,6 +22,8 @@ use super::tls::Tls;
 
 /// How long a broker may take to create or delete a topic, in milliseconds.
 const ADMIN_TIMEOUT_MS: i32 = 10_000;
+/// Brokers without an answer that one request goes past.
+const BROKERS_TRIED: u32 = 4;
 /// How long a new topic's partitions may take to be known to the broker asked.
 const TOPIC_SETTLES: Duration = Duration::from_secs(10);
 
@@ -99,11 +103,12 @@ impl KafkaClient {
             request_timeout: options.request_timeout,
             deadline: options.retry_deadline,
             brokers: Arc::clone(&addresses),
+            notices: Notices::default(),
         };
         let first = RetryPolicy {
             request_timeout: options.connect_timeout,
             deadline: options.connect_timeout,
-            brokers: Arc::clone(&addresses),
+            ..policy.clone()
         };
         let start = Instant::now();
         let tls = options.tls.as_ref().map(Tls::config).transpose()?;
@@ -116,7 +121,9 @@ impl KafkaClient {
                 None => KafkaError::Connect { brokers, waited: start.elapsed(), reason },
             }
         })?;
-        let connector = Connector { tls, sasl: options.sasl.clone(), timeout: options.request_timeout };
+        // Several brokers are to be tried within the time of one request.
+        let connect = options.connect_timeout.min(options.request_timeout / BROKERS_TRIED);
+        let connector = Connector { tls, sasl: options.sasl.clone(), connect, timeout: options.request_timeout };
         let cluster = Cluster::new(connector, brokers.to_vec());
         Ok(Self { client: Arc::new(client), cluster: Arc::new(cluster), policy })
     }
@@ -243,6 +250,18 @@ impl KafkaClient {
     #[must_use]
     pub fn consumer(&self, topic: &str, partition: i32, offset: i64) -> Consumer {
         Consumer::new(self.leader(topic, partition), offset)
+    }
+
+    /// Shows progress in a topic as the committed offsets of a consumer group, from a task on the current Tokio runtime.
+    #[must_use]
+    pub fn group_offsets(&self, group: &str, topic: &str) -> GroupOffsets {
+        GroupOffsets::start(Arc::clone(&self.cluster), self.policy.notices.clone(), group, topic)
+    }
+
+    /// What there is to tell while requests go on: that one keeps failing, say.
+    #[must_use]
+    pub fn notices(&self) -> &Notices {
+        &self.policy.notices
     }
 
     /// How the cluster's brokers are connected to.

@@ -1,15 +1,15 @@
 //! The brokers of a cluster, and which of them leads a partition.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::metadata_response::MetadataResponseTopic;
-use kafka_protocol::messages::{MetadataRequest, MetadataResponse, TopicName};
+use kafka_protocol::messages::{FindCoordinatorRequest, MetadataRequest, MetadataResponse, TopicName};
 use kafka_protocol::protocol::StrBytes;
 
-use super::connection::{Connection, Connector};
+use super::connection::{Ask, Connection, Connector};
 use super::error::KafkaError;
 
 /// How the brokers of a cluster are reached.
@@ -18,14 +18,25 @@ pub(super) struct Cluster {
     connector: Connector,
     /// Those that the user has named, in that order.
     named: Vec<String>,
-    /// Those that the cluster has named since, for when none of the others is there any more.
-    learned: Mutex<Vec<String>>,
+    heard: Mutex<Heard>,
+}
+
+/// What the cluster's answers have told.
+#[derive(Debug, Default)]
+struct Heard {
+    /// The broker that answered last: it is asked first, so that one that is gone costs its timeout once.
+    answered: Option<String>,
+    /// How often an answer has led nowhere. Another broker is then the first: one that has just come back, or that is cut
+    /// off, may go on telling what was true once.
+    doubts: usize,
+    /// Those that the cluster has named, for when none of the others is there any more.
+    learned: Vec<String>,
 }
 
 impl Cluster {
     /// A cluster that is asked with the first need.
     pub(super) fn new(connector: Connector, named: Vec<String>) -> Self {
-        Self { connector, named, learned: Mutex::default() }
+        Self { connector, named, heard: Mutex::default() }
     }
 
     /// How its brokers are connected to.
@@ -68,18 +79,35 @@ impl Cluster {
 
     /// Metadata of a topic from the first broker that answers, and the connection to it.
     async fn metadata(&self, topic: &str) -> Result<(MetadataResponse, Connection), KafkaError> {
-        let request = about(Some(&[topic]));
+        let (metadata, connection) = self.first_answer(&about(Some(&[topic]))).await?;
+        self.heard().learned = addresses_of(&metadata).into_values().collect();
+        Ok((metadata, connection))
+    }
+
+    /// A connection to the broker that coordinates a group.
+    ///
+    /// # Errors
+    /// [`KafkaError::Denied`] with Kafka's code if there is none (for now); those of [`Cluster::leader`].
+    pub(super) async fn coordinator(&self, group: &str) -> Result<Connection, KafkaError> {
+        let request = FindCoordinatorRequest::default().with_key(text(group));
+        let (answer, connection) = self.first_answer(&request).await?;
+        connection.check::<FindCoordinatorRequest>(answer.error_code, answer.error_message.as_deref())?;
+        let address = address(&answer.host, answer.port);
+        if address == connection.address() { Ok(connection) } else { self.connector.connect(&address).await }
+    }
+
+    /// What the first broker that answers says, and the connection to it.
+    async fn first_answer<R: Ask>(&self, request: &R) -> Result<(R::Response, Connection), KafkaError> {
         let mut failure = KafkaError::Address { address: String::new() };
         for address in self.addresses() {
             let answer = async {
                 let mut connection = self.connector.connect(&address).await?;
-                Ok((connection.ask(&request).await?, connection))
+                Ok((connection.ask(request).await?, connection))
             };
             match answer.await {
-                Ok((metadata, connection)) => {
-                    *self.learned.lock().unwrap_or_else(PoisonError::into_inner) =
-                        addresses_of(&metadata).into_values().collect();
-                    return Ok((metadata, connection));
+                Ok(answer) => {
+                    self.heard().answered = Some(address);
+                    return Ok(answer);
                 }
                 Err(error) => failure = error,
             }
@@ -87,11 +115,28 @@ impl Cluster {
         Err(failure)
     }
 
-    /// All known addresses, those that the user has named first.
+    /// What the last answer told has turned out to be wrong, or its broker to be gone.
+    pub(super) fn doubt(&self) {
+        let mut heard = self.heard();
+        heard.answered = None;
+        heard.doubts = heard.doubts.wrapping_add(1);
+    }
+
+    /// All known addresses: the one that answered last, those that the user has named, those that were learned.
     fn addresses(&self) -> Vec<String> {
-        let learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
-        let new = learned.iter().filter(|address| !self.named.contains(address));
-        self.named.iter().chain(new).cloned().collect()
+        let heard = self.heard();
+        let new = heard.learned.iter().filter(|address| !self.named.contains(address));
+        let mut addresses: Vec<String> = self.named.iter().chain(new).cloned().collect();
+        let turns = heard.doubts % addresses.len().max(1);
+        addresses.rotate_left(turns);
+        if let Some(place) = addresses.iter().position(|address| Some(address) == heard.answered.as_ref()) {
+            addresses[..=place].rotate_right(1);
+        }
+        addresses
+    }
+
+    fn heard(&self) -> MutexGuard<'_, Heard> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -104,11 +149,11 @@ pub(super) fn about(names: Option<&[&str]>) -> MetadataRequest {
 
 /// The addresses of the brokers in an answer, by their numbers.
 pub(super) fn addresses_of(metadata: &MetadataResponse) -> BTreeMap<i32, String> {
-    let addresses = metadata.brokers.iter().map(|broker| {
-        let host = if broker.host.contains(':') { format!("[{}]", broker.host) } else { broker.host.to_string() };
-        (broker.node_id.0, format!("{host}:{}", broker.port))
-    });
-    addresses.collect()
+    metadata.brokers.iter().map(|broker| (broker.node_id.0, address(&broker.host, broker.port))).collect()
+}
+
+fn address(host: &str, port: i32) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
 /// A text for a request.
@@ -127,4 +172,27 @@ fn described<'a>(
     };
     connection.check::<MetadataRequest>(topic.error_code, None)?;
     Ok(topic)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn the_broker_that_answered_is_asked_first_until_its_answer_was_wrong() {
+        let connect = Duration::from_secs(1);
+        let connector = Connector { tls: None, sasl: None, connect, timeout: connect };
+        let cluster = Cluster::new(connector, vec!["a:1".to_owned(), "b:1".to_owned()]);
+        assert_eq!(cluster.addresses(), ["a:1", "b:1"]);
+        cluster.heard().learned = vec!["b:1".to_owned(), "c:1".to_owned()];
+        cluster.heard().answered = Some("c:1".to_owned());
+        assert_eq!(cluster.addresses(), ["c:1", "a:1", "b:1"]);
+        cluster.doubt();
+        assert_eq!(cluster.addresses(), ["b:1", "c:1", "a:1"]);
+        cluster.doubt();
+        cluster.doubt();
+        assert_eq!(cluster.addresses(), ["a:1", "b:1", "c:1"]);
+    }
 }

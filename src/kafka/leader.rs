@@ -108,20 +108,32 @@ impl Leader {
     ) -> Result<T, FinalFailure> {
         let take = &take;
         let attempt = || async move {
-            let idle = self.idle().take();
-            let mut connection = match idle {
-                Some(connection) => connection,
-                None => self.cluster.leader(&self.topic, self.partition).await?,
-            };
-            let answer = connection.ask(request).await?;
-            let value = take(answer).map_err(|unusable| match unusable {
-                Unusable::Denied(error) => connection.denied::<R>(error, None),
-                Unusable::Nonsense(reason) => connection.nonsense::<R>(reason),
-            })?;
-            *self.idle() = Some(connection);
-            Ok::<T, KafkaError>(value)
+            let answer = self.ask_once(request, take).await;
+            if answer.is_err() {
+                self.cluster.doubt();
+            }
+            answer
         };
-        self.policy.run(|| format!("{verb} {}/{}", self.topic, self.partition), attempt, || {}).await
+        self.policy.run(|| format!("{verb} {}/{}", self.topic, self.partition), attempt, || self.cluster.doubt()).await
+    }
+
+    async fn ask_once<R: Ask, T>(
+        &self,
+        request: &R,
+        take: impl Fn(R::Response) -> Result<T, Unusable>,
+    ) -> Result<T, KafkaError> {
+        let idle = self.idle().take();
+        let mut connection = match idle {
+            Some(connection) => connection,
+            None => self.cluster.leader(&self.topic, self.partition).await?,
+        };
+        let answer = connection.ask(request).await?;
+        let value = take(answer).map_err(|unusable| match unusable {
+            Unusable::Denied(error) => connection.denied::<R>(error, None),
+            Unusable::Nonsense(reason) => connection.nonsense::<R>(reason),
+        })?;
+        *self.idle() = Some(connection);
+        Ok(value)
     }
 
     fn idle(&self) -> MutexGuard<'_, Option<Connection>> {

@@ -33,7 +33,8 @@ impl Default for ClientOptions {
         Self {
             connect_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(30),
-            retry_deadline: Duration::from_secs(20),
+            // As long as Kafka's own producers (delivery.timeout.ms): enough for a broker to be missed and replaced.
+            retry_deadline: Duration::from_secs(120),
             tls: None,
             sasl: None,
         }

@@ -19,14 +19,15 @@ use rskafka::{BackoffConfig, BackoffError};
 
 use super::advice::advice;
 use super::error::KafkaError;
+use super::notices::Notices;
 
 /// The first pause before another try.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// The longest pause before another try.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// Failed attempts after which the user is told, and again each time they have doubled.
-const WORRYING_ATTEMPTS: u32 = 4;
+/// How long a request may go on failing before the user is told.
+const WORRYING: Duration = Duration::from_secs(3);
 
 /// How long to try.
 #[derive(Debug, Clone)]
@@ -37,6 +38,8 @@ pub(super) struct RetryPolicy {
     pub(super) deadline: Duration,
     /// The addresses, for messages.
     pub(super) brokers: Arc<str>,
+    /// Where to tell that a request goes on failing.
+    pub(super) notices: Notices,
 }
 
 /// What an error says about another try.
@@ -97,11 +100,11 @@ impl RetryPolicy {
             if is_last || failure.verdict() == Verdict::Fatal {
                 return Err(FinalFailure { failure, what: what(), attempts, waited: start.elapsed() });
             }
-            if attempts >= WORRYING_ATTEMPTS && attempts.is_power_of_two() {
-                tracing::warn!(brokers = %self.brokers, attempts, reason = %failure, "{} fails; trying again", what());
-            } else {
-                tracing::debug!(attempts, reason = %failure, "{} failed; trying again", what());
+            if start.elapsed() >= WORRYING {
+                self.notices
+                    .tell("retry", || format!("{} at {} fails ({failure}); trying again", what(), self.brokers));
             }
+            tracing::debug!(attempts, reason = %failure, "{} failed; trying again", what());
             tokio::time::sleep(pause).await;
         }
     }
@@ -158,7 +161,7 @@ impl Failure {
         }
     }
 
-    fn verdict(&self) -> Verdict {
+    pub(super) fn verdict(&self) -> Verdict {
         match self {
             Self::Timeout => Verdict::Retry,
             Self::Client(error) => verdict(error),
@@ -220,6 +223,9 @@ fn is_retriable(code: ProtocolError) -> bool {
         ProtocolError::CorruptMessage
             | ProtocolError::UnknownTopicOrPartition
             | ProtocolError::LeaderNotAvailable
+            | ProtocolError::CoordinatorLoadInProgress
+            | ProtocolError::CoordinatorNotAvailable
+            | ProtocolError::NotCoordinator
             | ProtocolError::NotLeaderOrFollower
             | ProtocolError::RequestTimedOut
             | ProtocolError::BrokerNotAvailable
@@ -297,6 +303,7 @@ mod tests {
             request_timeout: Duration::from_millis(timeout_ms),
             deadline: Duration::from_millis(deadline_ms),
             brokers: "broker:9092".into(),
+            notices: Notices::default(),
         }
     }
 

@@ -31,7 +31,7 @@ pub fn ingest(
     let store = open_store(&plan.store)?;
     let before = baseline(&store)?;
     let session = LogSession::open(&patient(&plan.log, plan.follow.is_some()), plan.threads, false)?;
-    let session = session.only(&plan.share)?;
+    let session = session.only(&plan.share)?.shown_as(plan.log.group.as_deref());
     let dictionaries = EventDictionaries::from_writer(&store);
     let workers = Workers::start(plan.threads, &dictionaries)?;
     let counters = Counters::new(session.partitions.len());
@@ -48,7 +48,7 @@ pub fn ingest(
     let replayed = replay.run(&mut watch);
     let rows = counters.rows();
     watch.next(replayed.as_ref().map_or(0, |replayed| replayed.bytes), rows.rows_read, Stage::Commit);
-    let replayed = finish(store, Some(session), replayed, before, rows)?;
+    let replayed = finish(store, Some(session), replayed, before, rows, progress)?;
     check_limit(plan.max_rejected, rows)?;
     let (stages, seconds_total) = watch.finish(replayed.bytes, rows.rows_read);
     Ok(IngestSummary {

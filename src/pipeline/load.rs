@@ -27,7 +27,7 @@ use super::tee::{Event, LaneOrder, PartitionLane, Tee};
 use super::unit::{Origin, Unit, headers_of};
 use super::watch::{TICK, Watch};
 use super::workers::Workers;
-use super::{LoadPlan, LoadSummary};
+use super::{LoadPlan, LoadSummary, LogPlan};
 use crate::event::EventDictionaries;
 use crate::kafka::Producer;
 use crate::source::{Block, Source};
@@ -49,7 +49,9 @@ pub fn load(plan: &LoadPlan, progress: &dyn Progress, interrupt: &Interrupt) -> 
     let sources = Source::resolve(&plan.inputs)?;
     let store = open_store(&plan.store)?;
     let before = baseline(&store)?;
-    let session = plan.log.as_ref().map(|log| LogSession::open(log, plan.threads, true)).transpose()?;
+    let open =
+        |log: &LogPlan| LogSession::open(log, plan.threads, true).map(|session| session.shown_as(log.group.as_deref()));
+    let session = plan.log.as_ref().map(open).transpose()?;
     let dictionaries = EventDictionaries::from_writer(&store);
     let workers = Workers::start(plan.threads, &dictionaries)?;
     let lanes = session.as_ref().map_or(1, |session| session.partitions.len());
@@ -67,7 +69,7 @@ pub fn load(plan: &LoadPlan, progress: &dyn Progress, interrupt: &Interrupt) -> 
     let outcome = load.run(sources, &mut watch, &mut loaded);
     let rows = counters.rows();
     watch.next(loaded.bytes, rows.rows_read - loaded.rows_caught_up, Stage::Commit);
-    finish(store, session, outcome, before, rows)?;
+    finish(store, session, outcome, before, rows, progress)?;
     check_limit(plan.max_rejected, rows)?;
     let (stages, seconds_total) = watch.finish(loaded.bytes, rows.rows_read);
     Ok(LoadSummary {
@@ -175,7 +177,12 @@ impl Load<'_> {
     }
 
     fn report(self, intake: &Intake<'_>, watch: &mut Watch<'_>) {
-        watch.update(|progress| progress.update(&self.update(intake)));
+        watch.update(|progress| {
+            progress.update(&self.update(intake));
+            if let Some(session) = self.session {
+                session.report(progress, Some(self.store));
+            }
+        });
     }
 
     fn update(self, intake: &Intake<'_>) -> ProgressUpdate<'static> {

@@ -36,6 +36,7 @@ mod repair;
 mod replay;
 mod session;
 mod share;
+mod stall;
 mod summary;
 mod tee;
 mod unit;
@@ -47,8 +48,8 @@ pub use ingest::ingest;
 pub use load::load;
 pub use mend::{MendSummary, Refusal, export_rejects, mend};
 pub use plan::{
-    DEFAULT_PARTITIONS, DEFAULT_ROWS_PER_RECORD, DEFAULT_TOPIC, Follow, IngestPlan, LoadPlan, LogPlan, LogTarget,
-    ProducePlan, RejectLimit, log_directory, store_directory,
+    DEFAULT_GROUP, DEFAULT_PARTITIONS, DEFAULT_ROWS_PER_RECORD, DEFAULT_TOPIC, Follow, IngestPlan, LoadPlan, LogPlan,
+    LogTarget, ProducePlan, RejectLimit, log_directory, store_directory,
 };
 pub use produce::produce;
 pub use progress::{Interrupt, NoProgress, Progress, ProgressUpdate, Stage};

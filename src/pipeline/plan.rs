@@ -11,6 +11,9 @@ use crate::kafka::{ClientOptions, Compression};
 /// The topic that is used when none is named.
 pub const DEFAULT_TOPIC: &str = "csv-event-data";
 
+/// The consumer group whose committed offsets show how far a store is, unless another is named.
+pub const DEFAULT_GROUP: &str = "cartlog";
+
 /// Rows in one record, unless told otherwise: about 650 KB of the public data, well under the 1 MiB that a topic
 /// takes by default, and large enough that neither requests nor record headers show in a profile.
 pub const DEFAULT_ROWS_PER_RECORD: usize = 5000;
@@ -45,6 +48,9 @@ pub struct LogPlan {
     pub partitions: i32,
     /// How what the job writes is compressed.
     pub compression: Compression,
+    /// The consumer group whose offsets show Kafka's tools what the store has committed; `None` shows nothing. It is a
+    /// display: where a job goes on is what its store says.
+    pub group: Option<String>,
     /// Timeouts, retries and authentication.
     pub client: ClientOptions,
 }
@@ -65,6 +71,7 @@ impl LogPlan {
             topic: DEFAULT_TOPIC.to_owned(),
             partitions: DEFAULT_PARTITIONS,
             compression: Compression::default(),
+            group: Some(DEFAULT_GROUP.to_owned()),
             client: ClientOptions::default(),
         }
     }

@@ -40,7 +40,7 @@ pub fn produce(
     let mut summary = ProduceSummary::default();
     let outcome = run(plan, sources, &session, &mut watch, interrupt, &mut summary);
     watch.next(summary.bytes, summary.rows_read, Stage::Commit);
-    let stopped = session.close();
+    let stopped = session.close(progress);
     outcome?;
     stopped?;
     let rows = super::RowCounts {
@@ -104,7 +104,7 @@ fn run(
         let permit = loop {
             match gate.enter(block.bytes.len(), TICK) {
                 Entry::Permit(permit) => break permit,
-                Entry::Full | Entry::Closed => report(&intake, watch, summary),
+                Entry::Full | Entry::Closed => report(session, &intake, watch, summary),
             }
         };
         book.borrow_mut().add(&block.source, block.range.start, &block.bytes);
@@ -118,11 +118,16 @@ fn run(
             produced.map(|_| block.rows)
         };
         on_their_way.spawn_on(task, session.runtime.handle());
-        report(&intake, watch, summary);
+        report(session, &intake, watch, summary);
     }
-    while let Some(answer) = session.runtime.block_on(on_their_way.join_next()) {
-        count(answer, summary, &mut failure);
-        report(&intake, watch, summary);
+    loop {
+        let answer = async { tokio::time::timeout(TICK, on_their_way.join_next()).await };
+        match session.runtime.block_on(answer) {
+            Ok(None) => break,
+            Ok(Some(answer)) => count(answer, summary, &mut failure),
+            Err(_) => {}
+        }
+        report(session, &intake, watch, summary);
     }
     failure.map_or(Ok(()), Err)
 }
@@ -146,8 +151,9 @@ fn count(
     }
 }
 
-fn report(intake: &Intake<'_>, watch: &mut Watch<'_>, summary: &ProduceSummary) {
+fn report(session: &LogSession, intake: &Intake<'_>, watch: &mut Watch<'_>, summary: &ProduceSummary) {
     watch.update(|progress| {
+        session.report(progress, None);
         progress.update(&ProgressUpdate {
             bytes_done: intake.bytes_done(),
             bytes_total: intake.bytes_total(),
@@ -161,12 +167,10 @@ fn report(intake: &Intake<'_>, watch: &mut Watch<'_>, summary: &ProduceSummary) 
 /// Reads the topic to its present end for the ranges it holds.
 fn learn(session: &LogSession, watch: &mut Watch<'_>, interrupt: &Interrupt) -> Result<Book, PipelineError> {
     let mut book = Book::default();
-    let mut ranges = Vec::with_capacity(session.partitions.len());
-    for &partition in &session.partitions {
-        let held = session.runtime.block_on(session.client.offsets(&session.topic, partition))?;
-        ranges.push(ReadRange { start: held.start, end: Some(held.end) });
-    }
-    let mut answers = read_partitions(session, &ranges, true);
+    let range =
+        |(consumer, held): (_, std::ops::Range<i64>)| (consumer, ReadRange { start: held.start, end: Some(held.end) });
+    let (consumers, ranges): (Vec<_>, Vec<_>) = session.readers()?.into_iter().map(range).unzip();
+    let mut answers = read_partitions(session, consumers, &ranges, true);
     let mut bytes_done = 0;
     while let Some((_, answer)) = session.runtime.block_on(answers.recv()) {
         if interrupt.is_requested() {
@@ -180,7 +184,10 @@ fn learn(session: &LogSession, watch: &mut Watch<'_>, interrupt: &Interrupt) -> 
                 book.add(&SourceId::from(block.source.as_str()), block.range.start, &record.value);
             }
         }
-        watch.update(|progress| progress.update(&ProgressUpdate { bytes_done, ..ProgressUpdate::default() }));
+        watch.update(|progress| {
+            session.report(progress, None);
+            progress.update(&ProgressUpdate { bytes_done, ..ProgressUpdate::default() });
+        });
     }
     Ok(book)
 }

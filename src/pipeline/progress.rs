@@ -72,6 +72,11 @@ pub trait Progress: Send + Sync {
         let _ = stage;
     }
 
+    /// Something that the user may want to know while the job goes on, such as what it waits for.
+    fn notice(&self, notice: &str) {
+        let _ = notice;
+    }
+
     /// The present stage has come this far.
     fn update(&self, update: &ProgressUpdate<'_>) {
         let _ = update;

@@ -5,6 +5,7 @@ use std::ops::Range;
 use tokio::sync::mpsc;
 
 use super::session::LogSession;
+use super::stall::Stall;
 use crate::kafka::{Consumer, Fetched, KafkaError};
 
 /// From where to where a partition is to be read.
@@ -32,16 +33,29 @@ pub(super) enum Read {
 ///
 /// Each task fetches one answer ahead; another waits in the channel. The last answer of a partition may reach beyond
 /// its end. With `skip_lost`, records that the log has dropped before they were read are stepped over.
-pub(super) fn read_partitions(session: &LogSession, ranges: &[ReadRange], skip_lost: bool) -> mpsc::Receiver<Answer> {
+pub(super) fn read_partitions(
+    session: &LogSession,
+    consumers: Vec<Consumer>,
+    ranges: &[ReadRange],
+    skip_lost: bool,
+) -> mpsc::Receiver<Answer> {
     let (sender, receiver) = mpsc::channel(ranges.len().max(1));
-    for (lane, (range, &partition)) in ranges.iter().zip(&session.partitions).enumerate() {
-        let consumer = session.client.consumer(&session.topic, partition, range.start);
-        session.runtime.spawn(read(lane, consumer, range.end, skip_lost, sender.clone()));
+    for (lane, (mut consumer, range)) in consumers.into_iter().zip(ranges).enumerate() {
+        consumer.seek(range.start);
+        let stall = Stall::new(session.client.notices(), &session.topic, consumer.partition());
+        session.runtime.spawn(read(lane, consumer, range.end, skip_lost, stall, sender.clone()));
     }
     receiver
 }
 
-async fn read(lane: usize, mut consumer: Consumer, end: Option<i64>, skip_lost: bool, answers: mpsc::Sender<Answer>) {
+async fn read(
+    lane: usize,
+    mut consumer: Consumer,
+    end: Option<i64>,
+    skip_lost: bool,
+    mut stall: Stall,
+    answers: mpsc::Sender<Answer>,
+) {
     while end.is_none_or(|end| consumer.next_offset() < end) {
         let answer = tokio::select! {
             answer = consumer.fetch() => answer,
@@ -53,7 +67,7 @@ async fn read(lane: usize, mut consumer: Consumer, end: Option<i64>, skip_lost: 
                 consumer.seek(lost.end);
                 Ok(Read::Lost(lost))
             }
-            answer => answer.map(Read::Fetched),
+            answer => answer.inspect(|fetched| stall.look(fetched)).map(Read::Fetched),
         };
         let is_last = read.is_err();
         if answers.send((lane, read)).await.is_err() || is_last {

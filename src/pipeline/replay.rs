@@ -1,9 +1,12 @@
 //! The log into the store: what an ingest does, and a load before it reads its sources.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
 use std::time::Instant;
+
+use tokio::sync::mpsc::Receiver;
 
 use super::GATE_BYTES;
 use super::counters::Counters;
@@ -19,7 +22,7 @@ use super::unit::{Portion, Unit, portions};
 use super::watch::{TICK, Watch};
 use super::workers::Workers;
 use crate::event::EventDictionaries;
-use crate::kafka::{Fetched, KafkaError};
+use crate::kafka::{Consumer, Fetched, KafkaError};
 use cartlog_storage::store::{LogPosition, StoreWriter};
 
 /// How to replay.
@@ -62,7 +65,7 @@ impl Replay<'_> {
     ///
     /// [`PipelineError`]. After an error of the log, what was read before it is in the store and can be committed.
     pub(super) fn run(self, watch: &mut Watch<'_>) -> Result<Replayed, PipelineError> {
-        let ranges = self.unread()?;
+        let (consumers, ranges) = self.unread()?;
         let starts: Vec<i64> = ranges.iter().map(|range| range.start).collect();
         for (lane, &start) in starts.iter().enumerate() {
             self.counters.reached(lane, start);
@@ -77,8 +80,9 @@ impl Replay<'_> {
         let (events, received) = channel();
         let (fed, delivered) = thread::scope(|scope| {
             let tee = scope.spawn(move || tee.run(&received));
+            let answers = read_partitions(self.session, consumers, &ranges, self.options.skip_lost);
             let feed = Feed { replay: self, gate: &gate, events, sent: 0, log_ends: vec![0; ranges.len()] };
-            let fed = feed.run(&ranges, watch, &mut replayed);
+            let fed = feed.run(answers, watch, &mut replayed);
             (fed, tee.join().unwrap_or_else(|_| Err(PipelineError::Worker("the tee has stopped".to_owned()))))
         });
         delivered?;
@@ -89,16 +93,14 @@ impl Replay<'_> {
         Ok(replayed)
     }
 
-    /// What of each partition the store has not read.
-    fn unread(&self) -> Result<Vec<ReadRange>, PipelineError> {
+    /// What of each partition the store has not read, and who is to read it.
+    fn unread(&self) -> Result<(Vec<Consumer>, Vec<ReadRange>), PipelineError> {
         let Self { session, store, options, .. } = self;
-        let unread = |&partition: &i32| {
-            let held = session.runtime.block_on(session.client.offsets(&session.topic, partition))?;
+        let unread = |(consumer, held): (Consumer, Range<i64>)| {
+            let partition = consumer.partition();
             // A position in another topic of the same name says nothing about this one.
-            let is_of_this_topic = |position: &LogPosition| {
-                position.topic_id.zip(session.topic_id).is_none_or(|(known, present)| known == present)
-            };
-            let known = store.position(&session.topic, partition).filter(is_of_this_topic);
+            let known = store.position(&session.topic, partition);
+            let known = known.filter(|position: &LogPosition| session.is_of_topic(position));
             let known = known.map(|position| position.next_offset);
             let start = match known {
                 None => held.start,
@@ -116,9 +118,9 @@ impl Replay<'_> {
                     .into());
                 }
             };
-            Ok(ReadRange { start, end: options.follow.is_none().then_some(held.end) })
+            Ok((consumer, ReadRange { start, end: options.follow.is_none().then_some(held.end) }))
         };
-        session.partitions.iter().map(unread).collect()
+        session.readers()?.into_iter().map(unread).collect()
     }
 
     /// Lanes of records that come from the log itself, in its order.
@@ -149,12 +151,11 @@ struct Feed<'a> {
 impl Feed<'_> {
     fn run(
         mut self,
-        ranges: &[ReadRange],
+        mut answers: Receiver<Answer>,
         watch: &mut Watch<'_>,
         replayed: &mut Replayed,
     ) -> Result<(), PipelineError> {
         let Replay { session, store, counters, options, interrupt, .. } = self.replay;
-        let mut answers = read_partitions(session, ranges, options.skip_lost);
         let mut commits = options.follow.map(Commits::new);
         loop {
             if interrupt.is_requested() {
@@ -182,7 +183,7 @@ impl Feed<'_> {
     /// Hands the records of an answer on. False once the job has to end.
     fn take(&mut self, (lane, answer): Answer, replayed: &mut Replayed) -> Result<bool, PipelineError> {
         let Replay { session, workers, counters, .. } = self.replay;
-        let Fetched { records, next_offset, log_end } = match answer? {
+        let Fetched { records, next_offset, log_end, .. } = match answer? {
             Read::Fetched(fetched) => fetched,
             Read::Lost(lost) => {
                 counters.lost(&lost);
@@ -215,8 +216,9 @@ impl Feed<'_> {
     }
 
     fn report(&self, watch: &mut Watch<'_>, replayed: &Replayed) {
-        let Replay { session, counters, .. } = self.replay;
+        let Replay { session, store, counters, .. } = self.replay;
         watch.update(|progress| {
+            session.report(progress, Some(store));
             // An end heard of before the lane went past it is no lag.
             let behind = |lane: usize| self.log_ends[lane].saturating_sub(counters.next_offset(lane)).max(0);
             let lag: Vec<(i32, u64)> = session

@@ -1,5 +1,6 @@
 //! What a job holds open: the log with its topic, and the store.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,11 +9,14 @@ use tokio::runtime::Runtime;
 
 use super::error::PipelineError;
 use super::plan::{LogPlan, LogTarget, RejectLimit};
+use super::progress::Progress;
 use super::share::Share;
 use super::summary::RowCounts;
 use crate::event::schema;
-use crate::kafka::{ClientOptions, Compression, EmbeddedLog, KafkaClient, Producer, Topic, runtime};
-use cartlog_storage::store::{StoreWriter, Totals, WriterOptions};
+use crate::kafka::{
+    ClientOptions, Compression, Consumer, EmbeddedLog, GroupOffsets, KafkaClient, Producer, Topic, runtime,
+};
+use cartlog_storage::store::{LogPosition, StoreWriter, Totals, WriterOptions};
 
 /// A log and one of its topics.
 #[derive(Debug)]
@@ -24,6 +28,8 @@ pub(super) struct LogSession {
     /// The topic's id, if the cluster tells it.
     pub(super) topic_id: Option<[u8; 16]>,
     compression: Compression,
+    /// Where Kafka's tools see how far the store is, if it is to be seen.
+    group: Option<GroupOffsets>,
     embedded: Option<EmbeddedLog>,
     /// Dropped last: everything above runs on it.
     pub(super) runtime: Runtime,
@@ -50,6 +56,7 @@ impl LogSession {
             partitions: topic.partitions,
             topic_id,
             compression: plan.compression,
+            group: None,
             embedded,
             runtime,
         })
@@ -62,6 +69,62 @@ impl LogSession {
         Ok(Self { partitions, ..self })
     }
 
+    /// The session with the group of a plan, for a job that fills a store.
+    pub(super) fn shown_as(self, group: Option<&str>) -> Self {
+        let group = group.map(|group| {
+            let _runtime = self.runtime.enter();
+            self.client.group_offsets(group, &self.topic)
+        });
+        Self { group, ..self }
+    }
+
+    /// Shows Kafka's tools what the store has committed.
+    pub(super) fn show(&self, store: &StoreWriter) {
+        let Some(group) = &self.group else { return };
+        let committed = store.committed_positions().into_iter().filter(|position| {
+            position.topic == *self.topic && self.is_of_topic(position) && self.partitions.contains(&position.partition)
+        });
+        let committed: Vec<_> = committed.map(|position| (position.partition, position.next_offset)).collect();
+        if !committed.is_empty() {
+            group.commit(committed);
+        }
+    }
+
+    /// Tells the user what the client has to tell, and Kafka's tools how far the store is.
+    pub(super) fn report(&self, progress: &dyn Progress, store: Option<&StoreWriter>) {
+        for notice in self.client.notices().take() {
+            progress.notice(&notice);
+        }
+        if let Some(store) = store {
+            self.show(store);
+        }
+    }
+
+    /// Whether a position is one in this topic, and not in another one of the same name.
+    pub(super) fn is_of_topic(&self, position: &LogPosition) -> bool {
+        position.topic_id.zip(self.topic_id).is_none_or(|(known, present)| known == present)
+    }
+
+    /// A reader of each partition, in order, with the offsets that the partition holds. All are asked at once, and each
+    /// reader goes on over the connection that it has asked by.
+    pub(super) fn readers(&self) -> Result<Vec<(Consumer, Range<i64>)>, PipelineError> {
+        let ask = |&partition: &i32| {
+            let consumer = self.client.consumer(&self.topic, partition, 0);
+            self.runtime.spawn(async move {
+                let held = consumer.offsets().await;
+                (consumer, held)
+            })
+        };
+        let asked: Vec<_> = self.partitions.iter().map(ask).collect();
+        let mut readers = Vec::with_capacity(asked.len());
+        for answer in asked {
+            let answer = self.runtime.block_on(answer);
+            let (consumer, held) = answer.map_err(|error| PipelineError::Worker(error.to_string()))?;
+            readers.push((consumer, held?));
+        }
+        Ok(readers)
+    }
+
     /// A producer for each partition, in order.
     pub(super) fn producers(&self) -> Vec<Producer> {
         let producer = |&partition| self.client.producer(&self.topic, partition, self.compression);
@@ -69,8 +132,14 @@ impl LogSession {
     }
 
     /// Stops the embedded log, if it is one, once everything in it is on disk.
-    pub(super) fn close(self) -> Result<(), PipelineError> {
-        let Self { embedded, runtime, client, .. } = self;
+    pub(super) fn close(self, progress: &dyn Progress) -> Result<(), PipelineError> {
+        let Self { embedded, runtime, client, group, .. } = self;
+        if let Some(group) = group {
+            runtime.block_on(group.finish());
+        }
+        for notice in client.notices().take() {
+            progress.notice(&notice);
+        }
         drop(client);
         if let Some(embedded) = embedded {
             runtime.block_on(embedded.shutdown())?;
@@ -112,9 +181,14 @@ pub(super) fn finish<T>(
     outcome: Result<T, PipelineError>,
     before: RowCounts,
     job: RowCounts,
+    progress: &dyn Progress,
 ) -> Result<T, PipelineError> {
-    let committed = store.close();
-    let stopped = session.map_or(Ok(()), LogSession::close);
+    let committed = store.commit();
+    if let (Ok(_), Some(session)) = (&committed, &session) {
+        session.show(&store);
+    }
+    drop(store);
+    let stopped = session.map_or(Ok(()), |session| session.close(progress));
     let value = outcome?;
     let after = rows_of(&committed?.totals);
     stopped?;

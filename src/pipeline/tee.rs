@@ -19,6 +19,7 @@ use super::error::PipelineError;
 use super::gate::Gate;
 use super::lane::{Gaps, Lane, Step, Ticket};
 use super::plan::RejectLimit;
+use super::stall::Stall;
 use super::unit::{Portion, Unit, portions};
 use super::workers::ParsedUnit;
 use crate::event::{BlockParser, EventDictionaries};
@@ -221,8 +222,10 @@ impl<'a> Tee<'a> {
         let mut consumer =
             self.lanes[lane].consumer.take().unwrap_or_else(|| client.consumer(&topic, partition, start));
         consumer.seek(start);
+        let mut stall = Stall::new(client.notices(), &topic, partition);
         while consumer.next_offset() < end {
             let fetched = handle.block_on(consumer.fetch())?;
+            stall.look(&fetched);
             let records = fetched.records.into_iter().take_while(|record| record.offset < end).collect();
             for portion in portions(records, &topic, partition) {
                 let position = self.lanes[lane].order.position(portion.offset + 1);

@@ -26,7 +26,7 @@ pub(super) fn execute(options: &arguments::Broker, settings: &Settings) -> Resul
     let folder = log_directory(&settings.store);
     let directory = OsDirectory::open(&folder).with_context(|| format!("can't open {}", folder.display()))?;
     let log = Arc::new(Log::open(Arc::new(directory), settings.log_options(&options.log)?)?);
-    let interrupt = interrupt::listen()?;
+    let interrupt = interrupt::listen(interrupt::ANSWERING)?;
     let runtime = kafka::runtime(settings.threads)?;
     let topics = log.topics().len();
     let users = users(options)?;

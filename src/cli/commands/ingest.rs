@@ -11,7 +11,7 @@ use crate::cli::interrupt;
 use crate::cli::progress::TerminalProgress;
 use crate::cli::settings::Settings;
 use crate::cli::summary::Summary;
-use crate::pipeline::{Follow, IngestPlan, ingest, store_directory};
+use crate::pipeline::{Follow, IngestPlan, LogPlan, ingest, store_directory};
 
 pub(super) fn execute(options: &Ingest, settings: &Settings) -> Result<()> {
     let commit_interval = Duration::try_from_secs_f64(options.commit_interval).unwrap_or(Duration::ZERO);
@@ -19,7 +19,7 @@ pub(super) fn execute(options: &Ingest, settings: &Settings) -> Result<()> {
         let got = options.commit_interval;
         return Err(Usage(format!("--commit-interval is {got}; it takes seconds from 0.01 to 3600")).into());
     }
-    let log = settings.log();
+    let log = LogPlan { group: settings.group(&options.group)?, ..settings.log() };
     let headline = format!("Read topic {} into {}", log.topic, settings.store.display());
     let plan = IngestPlan {
         share: options.partitions.as_ref().or(options.shard.as_ref()).cloned().unwrap_or_default(),
@@ -30,7 +30,8 @@ pub(super) fn execute(options: &Ingest, settings: &Settings) -> Result<()> {
         ..IngestPlan::new(store_directory(&settings.store), log)
     };
     let progress = TerminalProgress::new(settings.quiet);
-    let ingested = ingest(&plan, &progress, &interrupt::listen()?).context("the ingest stopped")?;
+    let ingested =
+        ingest(&plan, &progress, &interrupt::listen(interrupt::COMMITTING)?).context("the ingest stopped")?;
     progress.clear();
     let mut summary = Summary::new(headline);
     summary.field("store", settings.store.display().to_string());

@@ -28,7 +28,7 @@ pub(super) fn execute(
         skip_lost: limit.skip_lost,
         ..LoadPlan::new(inputs, store_directory(&settings.store), log)
     };
-    let loaded = load(&plan, progress, &interrupt::listen()?).context("the load stopped")?;
+    let loaded = load(&plan, progress, &interrupt::listen(interrupt::COMMITTING)?).context("the load stopped")?;
     let mut summary = Summary::new(headline);
     summary.field("store", settings.store.display().to_string());
     summary.field("bytes", loaded.bytes);

@@ -8,10 +8,10 @@ use crate::cli::interrupt;
 use crate::cli::progress::TerminalProgress;
 use crate::cli::settings::Settings;
 use crate::cli::summary::Summary;
-use crate::pipeline::{ProducePlan, produce};
+use crate::pipeline::{LogPlan, ProducePlan, produce};
 
 pub(super) fn execute(options: &Produce, settings: &Settings) -> Result<()> {
-    let log = settings.log_for(&options.load)?;
+    let log = LogPlan { group: settings.group(&options.group)?, ..settings.log_for(&options.load)? };
     let progress = TerminalProgress::new(settings.quiet);
     if options.tee {
         let inputs = options.files.clone();
@@ -25,7 +25,7 @@ pub(super) fn execute(options: &Produce, settings: &Settings) -> Result<()> {
         again: options.load.again,
         ..ProducePlan::new(options.files.clone(), log)
     };
-    let produced = produce(&plan, &progress, &interrupt::listen()?).context("producing stopped")?;
+    let produced = produce(&plan, &progress, &interrupt::listen(interrupt::SENDING)?).context("producing stopped")?;
     progress.clear();
     let mut summary = Summary::new(headline);
     summary.field("bytes", produced.bytes);

@@ -13,6 +13,7 @@ use crate::cli::progress::TerminalProgress;
 use crate::cli::settings::Settings;
 use crate::cli::summary::{Summary, WrittenFile};
 use crate::export::{self, WriteOptions};
+use crate::pipeline::LogPlan;
 use crate::table::Table;
 
 /// What is loaded when no file is named.
@@ -23,7 +24,8 @@ const MORE_FORMATS: [(&str, &str); 1] = [("price_sensitivity", "orc")];
 
 pub(super) fn execute(options: &Run, settings: &Settings) -> Result<()> {
     let inputs = if options.files.is_empty() { vec![sample()?] } else { options.files.clone() };
-    let log = if options.no_log { None } else { Some(settings.log_for(&options.load)?) };
+    let group = settings.group(&options.group)?;
+    let log = if options.no_log { None } else { Some(LogPlan { group, ..settings.log_for(&options.load)? }) };
     let progress = TerminalProgress::new(settings.quiet);
     let (loaded, mut summary) = load::execute(inputs, log, &options.load, &options.limit, settings, &progress)?;
     if !options.no_analyses && !loaded.interrupted {

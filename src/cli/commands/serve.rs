@@ -25,7 +25,7 @@ pub(super) fn execute(options: &arguments::Serve, settings: &Settings) -> Result
         Err(ServeError::Store(StoreError::NoStore)) => return Err(no_store(settings)),
         opened => Arc::new(opened?.within(settings.memory)),
     };
-    let interrupt = interrupt::listen()?;
+    let interrupt = interrupt::listen(interrupt::ANSWERING)?;
     let runtime = kafka::runtime(settings.threads)?;
     let server = runtime.block_on(Server::bind(&options.listen, Arc::clone(&answers)))?;
     let address = server.address()?;

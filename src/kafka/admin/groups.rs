@@ -16,7 +16,7 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::Decodable as _;
 
-use super::{Admin, is_temporary};
+use super::{Admin, is_temporary, unless_away};
 use crate::kafka::connection::Connection;
 use crate::kafka::error::KafkaError;
 
@@ -105,7 +105,7 @@ impl Admin {
         let mut groups = Vec::new();
         let numbers: Vec<_> = self.addresses.keys().copied().collect();
         for number in numbers {
-            let connection = self.broker(number).await?;
+            let Some(connection) = unless_away(self.broker(number).await)? else { continue };
             for listed in list(connection).await?.iter().filter(|listed| wants(listed.group_id.as_str())) {
                 groups.push(describe(connection, listed).await?);
             }

@@ -119,10 +119,17 @@ impl Admin {
         self.connections.get_mut(&number).ok_or_else(|| KafkaError::Address { address: format!("broker {number}") })
     }
 
-    /// Any of the brokers.
+    /// Any of the brokers that are there.
     async fn any(&mut self) -> Result<&mut Connection, KafkaError> {
-        let number = self.addresses.keys().next().copied().unwrap_or_default();
-        self.broker(number).await
+        let mut there = self.addresses.keys().next().copied().unwrap_or_default();
+        let numbers: Vec<_> = self.addresses.keys().copied().collect();
+        for number in numbers {
+            if self.broker(number).await.is_ok() {
+                there = number;
+                break;
+            }
+        }
+        self.broker(there).await
     }
 
     /// The broker that creates topics; any other passes it on, in clusters that don't tell which it is.
@@ -137,6 +144,18 @@ impl Admin {
     /// Metadata of these topics, of all if it is `None`.
     async fn metadata(&mut self, names: Option<&[&str]>) -> Result<MetadataResponse, KafkaError> {
         self.any().await?.ask(&about(names)).await
+    }
+}
+
+/// An answer, or nothing from a broker that is away: what the others tell is worth showing.
+fn unless_away<T>(answer: Result<T, KafkaError>) -> Result<Option<T>, KafkaError> {
+    match answer {
+        Ok(answer) => Ok(Some(answer)),
+        Err(KafkaError::Connect { brokers, reason, .. }) => {
+            tracing::info!(brokers, reason, "a broker is away; what it alone could tell stays open");
+            Ok(None)
+        }
+        Err(error) => Err(error),
     }
 }
 

@@ -14,7 +14,7 @@ use kafka_protocol::messages::{
     ListOffsetsRequest, MetadataRequest, TopicName,
 };
 
-use super::{Admin, name_of};
+use super::{Admin, name_of, unless_away};
 use crate::kafka::client::Topic;
 use crate::kafka::cluster::text;
 use crate::kafka::error::KafkaError;
@@ -221,9 +221,11 @@ impl Admin {
         }
         let (mut earliest, mut latest, mut bytes) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         for (&leader, places) in led.iter().filter(|(leader, _)| **leader >= 0) {
-            earliest.append(&mut self.offsets_at(leader, places, EARLIEST).await?);
-            latest.append(&mut self.offsets_at(leader, places, LATEST).await?);
-            bytes.append(&mut self.sizes_at(leader, places).await?);
+            if unless_away(self.broker(leader).await)?.is_some() {
+                earliest.append(&mut self.offsets_at(leader, places, EARLIEST).await?);
+                latest.append(&mut self.offsets_at(leader, places, LATEST).await?);
+                bytes.append(&mut self.sizes_at(leader, places).await?);
+            }
         }
         let mut reports: Vec<_> = topics
             .iter()
@@ -271,7 +273,8 @@ impl Admin {
         }
         let mut ends = BTreeMap::new();
         for (leader, places) in led {
-            ends.append(&mut self.offsets_at(leader, &places, LATEST).await?);
+            let told = unless_away(self.offsets_at(leader, &places, LATEST).await)?;
+            ends.extend(told.into_iter().flatten());
         }
         Ok(ends)
     }

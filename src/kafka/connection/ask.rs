@@ -6,8 +6,9 @@
 use cartlog_storage::broker::shape::{Part, bytes, fixed, nested, structs, text, texts, values};
 use kafka_protocol::messages::{
     ApiVersionsRequest, ConsumerGroupDescribeRequest, CreateTopicsRequest, DescribeConfigsRequest,
-    DescribeGroupsRequest, DescribeLogDirsRequest, FetchRequest, IncrementalAlterConfigsRequest, ListGroupsRequest,
-    ListOffsetsRequest, MetadataRequest, OffsetFetchRequest, SaslAuthenticateRequest, SaslHandshakeRequest,
+    DescribeGroupsRequest, DescribeLogDirsRequest, FetchRequest, FindCoordinatorRequest,
+    IncrementalAlterConfigsRequest, ListGroupsRequest, ListOffsetsRequest, MetadataRequest, OffsetCommitRequest,
+    OffsetFetchRequest, SaslAuthenticateRequest, SaslHandshakeRequest,
 };
 use kafka_protocol::protocol::Request;
 
@@ -179,6 +180,18 @@ impl Ask for ConsumerGroupDescribeRequest {
             ]),
         ]
     };
+}
+
+impl Ask for FindCoordinatorRequest {
+    const WHAT: &'static str = "asking who coordinates a group";
+    const SPOKEN: (i16, i16) = (1, 2);
+    const ANSWER: &'static [Part] = &[fixed(4), fixed(2), text(), fixed(4), text(), fixed(4)];
+}
+
+impl Ask for OffsetCommitRequest {
+    const WHAT: &'static str = "committing the offsets of a group";
+    const SPOKEN: (i16, i16) = (2, 2);
+    const ANSWER: &'static [Part] = &[structs(&[text(), structs(&[fixed(4), fixed(2)])])];
 }
 
 impl Ask for OffsetFetchRequest {

@@ -38,7 +38,9 @@ const CLIENT_ID: &str = "cartlog";
 pub(super) struct Connector {
     pub(super) tls: Option<Arc<ClientConfig>>,
     pub(super) sasl: Option<Sasl>,
-    /// How long connecting with its login may take, and one request.
+    /// How long connecting with its login may take.
+    pub(super) connect: Duration,
+    /// How long one request may take.
     pub(super) timeout: Duration,
 }
 
@@ -69,7 +71,7 @@ impl Connector {
     /// [`KafkaError::Connect`], [`KafkaError::Refused`], or those of [`Connection::ask`].
     pub(super) async fn connect(&self, address: &str) -> Result<Connection, KafkaError> {
         let start = Instant::now();
-        match tokio::time::timeout(self.timeout, self.open(address)).await {
+        match tokio::time::timeout(self.connect, self.open(address)).await {
             Ok(connected) => connected,
             Err(_) => Err(KafkaError::Connect {
                 brokers: address.to_owned(),

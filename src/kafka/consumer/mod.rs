@@ -46,6 +46,8 @@ pub struct Fetched {
     pub next_offset: i64,
     /// The offset behind the last record that can be read.
     pub log_end: i64,
+    /// The offset behind the last record; beyond `log_end` while somebody's transaction is open between them.
+    pub high_watermark: i64,
 }
 
 /// A reader of one partition.
@@ -148,5 +150,6 @@ fn take(answer: FetchResponse, from: i64) -> Result<Fetched, Unusable> {
         records: batches.records,
         next_offset: batches.next_offset.unwrap_or(from),
         log_end: partition.last_stable_offset,
+        high_watermark: partition.high_watermark,
     })
 }

@@ -109,6 +109,8 @@ struct State {
     handed_over: u64,
     committed: u64,
     summary: CommitSummary,
+    /// As of the last commit.
+    committed_positions: Vec<LogPosition>,
     failed: Option<Arc<StoreError>>,
     is_closing: bool,
     /// As of the last append.
@@ -135,6 +137,7 @@ impl StoreWriter {
                 handed_over: 0,
                 committed: 0,
                 summary: sealer.summary(),
+                committed_positions: sealer.manifest.positions.clone(),
                 failed: None,
                 is_closing: false,
                 positions: sealer.manifest.positions.clone(),
@@ -182,6 +185,12 @@ impl StoreWriter {
     pub fn position(&self, topic: &str, partition: i32) -> Option<LogPosition> {
         let state = self.shared.lock();
         state.positions.iter().find(|known| known.topic == topic && known.partition == partition).cloned()
+    }
+
+    /// The next offset of every partition, as of the last commit: all before it is durable.
+    #[must_use]
+    pub fn committed_positions(&self) -> Vec<LogPosition> {
+        self.shared.lock().committed_positions.clone()
     }
 
     /// Takes a byte range of a source: gives the parts that neither the store has nor anybody claimed before, and
@@ -382,6 +391,7 @@ impl Shared {
                     let mut state = self.lock();
                     state.committed += 1;
                     state.summary = summary;
+                    state.committed_positions.clone_from(&sealer.manifest.positions);
                 }
                 Err(error) => {
                     tracing::error!(%error, "the store stopped");
