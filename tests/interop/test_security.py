@@ -261,33 +261,45 @@ def test_the_users_file_is_private_and_holds_no_password(users, tmp_path):
     assert cartlog("users", "list", "--users", copy).split() == [b"anna"]
 
 
-@pytest.fixture(scope="module")
-def secured_kafka(certificates, tmp_path_factory):
-    """Apache Kafka with a listener that asks for a login over TLS."""
-    folder = tmp_path_factory.mktemp("secured-kafka")
-    port, controller = servers.free_ports(2)
-    store = folder / "server.pem"
-    pkcs8 = folder / "server.key"
+# What StorageTool is told, so that the user is there from the start.
+SCRAM_USERS = [word for name in MECHANISMS[1:]
+               for word in ["--add-scram", f'{name}=[name={USER},password="{PASSWORD}"]']]
+
+
+def key_store(certificates, folder):
+    """The server's key and certificate in one file, as Kafka takes them."""
+    store, pkcs8 = folder / "server.pem", folder / "server.key"
     openssl("pkcs8", "-topk8", "-nocrypt", "-in", certificates / "server.key", "-out", pkcs8, cwd=folder)
     store.write_text(pkcs8.read_text() + (certificates / "server.pem").read_text())
-    text = servers.PROPERTIES.format(port=port, controller=controller, folder=folder)
+    return store
+
+
+def with_login(text, store, certificates):
+    """Properties of Apache Kafka whose listener asks for a login over TLS."""
     text = text.replace("PLAINTEXT://127.0.0.1:", "SECURE://127.0.0.1:").replace(
         "inter.broker.listener.name=PLAINTEXT", "inter.broker.listener.name=SECURE").replace(
         "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT", "CONTROLLER:PLAINTEXT,SECURE:SASL_SSL")
     scram = "\n".join(f"listener.name.secure.{name.lower()}.sasl.jaas.config={jaas(name)}" for name in MECHANISMS[1:])
     plain = jaas("PLAIN").replace(";", f' user_{USER}="{PASSWORD}";')
-    text += (f"\nsasl.enabled.mechanisms={','.join(MECHANISMS)}\nsasl.mechanism.inter.broker.protocol=PLAIN\n"
-             f"listener.name.secure.plain.sasl.jaas.config={plain}\n{scram}\n"
-             f"ssl.keystore.type=PEM\nssl.keystore.location={store}\n"
-             f"ssl.truststore.type=PEM\nssl.truststore.location={certificates / 'ca.pem'}\n")
+    return text + (f"\nsasl.enabled.mechanisms={','.join(MECHANISMS)}\nsasl.mechanism.inter.broker.protocol=PLAIN\n"
+                   f"listener.name.secure.plain.sasl.jaas.config={plain}\n{scram}\n"
+                   f"ssl.keystore.type=PEM\nssl.keystore.location={store}\n"
+                   f"ssl.truststore.type=PEM\nssl.truststore.location={certificates / 'ca.pem'}\n")
+
+
+@pytest.fixture(scope="module")
+def secured_kafka(certificates, tmp_path_factory):
+    """Apache Kafka with a listener that asks for a login over TLS."""
+    folder = tmp_path_factory.mktemp("secured-kafka")
+    port, controller = servers.free_ports(2)
+    store = key_store(certificates, folder)
+    text = servers.PROPERTIES.format(port=port, controller=controller, folder=folder)
     properties = folder / "server.properties"
-    properties.write_text(text)
+    properties.write_text(with_login(text, store, certificates))
     java = ["java", "-Xmx512m", "-cp", f"{JARS}/*", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]
     tool = [*java, "kafka.tools.StorageTool"]
     cluster = subprocess.run([*tool, "random-uuid"], check=True, capture_output=True, text=True).stdout.strip()
-    added = [word for name in MECHANISMS[1:]
-             for word in ["--add-scram", f'{name}=[name={USER},password="{PASSWORD}"]']]
-    subprocess.run([*tool, "format", "--standalone", "-t", cluster, "-c", properties, *added], check=True,
+    subprocess.run([*tool, "format", "--standalone", "-t", cluster, "-c", properties, *SCRAM_USERS], check=True,
                    capture_output=True)
     with open(folder / "server.log", "wb") as log:
         server = subprocess.Popen([*java, "kafka.Kafka", properties], stdout=log, stderr=log, cwd=folder)
