@@ -14,4 +14,5 @@ pub mod pipeline;
 pub mod report;
 pub mod serve;
 pub mod source;
+pub mod spark;
 pub mod table;

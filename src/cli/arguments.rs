@@ -316,7 +316,11 @@ pub(crate) enum Missing {
   cartlog analyze price_bands --event-type purchase --format csv > bands.csv
   cartlog analyze category_affinity --event-type purchase --set min_users=50
   cartlog analyze --format parquet --out results    all of them, one file each
-  cartlog analyze --repeat 5                        how long each of them takes")]
+  cartlog analyze --repeat 5                        how long each of them takes
+  cartlog analyze --engine spark --master spark://head:7077 --input s3a://shop/events
+
+With --engine spark the same analyses run as a job of Apache Spark over Parquet, and their tables come back here. Without
+--input the store is exported for it first.")]
 pub(crate) struct Analyze {
     /// Names of analyses [default: all]
     pub(crate) names: Vec<String>,
@@ -344,6 +348,42 @@ pub(crate) struct Analyze {
     /// Which events.
     #[command(flatten)]
     pub(crate) filters: Filters,
+    /// Where they run.
+    #[command(flatten)]
+    pub(crate) engine: EngineOptions,
+}
+
+/// Where analyses run.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Engine")]
+pub(crate) struct EngineOptions {
+    /// What runs the analyses: local, this process, or spark, a job of Apache Spark
+    #[arg(long, value_enum, value_name = "local|spark", default_value = "local", hide_possible_values = true)]
+    pub(crate) engine: Engine,
+    /// Spark's master: local[4], spark://HOST:7077, yarn, k8s://… [default: what Spark is configured for]
+    #[arg(long, value_name = "URL", env = "CARTLOG_SPARK_MASTER", hide_env_values = true)]
+    pub(crate) master: Option<String>,
+    /// The program spark-submit [default: that of SPARK_HOME, else the one on the PATH]
+    #[arg(long, value_name = "FILE", env = "CARTLOG_SPARK_SUBMIT", hide_env_values = true)]
+    pub(crate) spark_submit: Option<PathBuf>,
+    /// A setting of Spark, such as spark.executor.memory=8g; may be given several times
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(crate) spark_conf: Vec<String>,
+    /// Parquet that Spark reads instead of this store: files or folders of `cartlog export`, wherever Spark can read
+    #[arg(long, value_name = "PATH")]
+    pub(crate) input: Vec<String>,
+    /// Folder to export the store to for Spark, which its workers must see under the same path [default: a temporary one]
+    #[arg(long, value_name = "DIR", conflicts_with = "input")]
+    pub(crate) exchange: Option<PathBuf>,
+}
+
+/// What runs analyses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Engine {
+    /// The kernels of this process.
+    Local,
+    /// Apache Spark.
+    Spark,
 }
 
 /// `cartlog export`

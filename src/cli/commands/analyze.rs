@@ -6,15 +6,16 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use super::{find_format, open_snapshot, repeat, run};
+use super::{find_format, open_snapshot, repeat, run, spark};
 use crate::analysis::{self, Analysis, AnalysisError, Input, Parameters};
 use crate::cli::Usage;
-use crate::cli::arguments::Analyze;
+use crate::cli::arguments::{Analyze, Engine};
 use crate::cli::progress::TerminalProgress;
 use crate::cli::settings::Settings;
-use crate::cli::summary::Summary;
+use crate::cli::summary::{Summary, WrittenFile};
 use crate::cli::text;
-use crate::export::{self, RenderOptions, Stream, WriteOptions};
+use crate::export::{self, Format, RenderOptions, Stream, WriteOptions};
+use crate::table::Table;
 
 pub(super) fn execute(options: &Analyze, settings: &Settings) -> Result<()> {
     let analyses = chosen(&options.names)?;
@@ -37,54 +38,90 @@ pub(super) fn execute(options: &Analyze, settings: &Settings) -> Result<()> {
         ))
         .into());
     }
-    let snapshot = open_snapshot(settings)?;
-    let input = Input::of(&snapshot, &filter)?.within(settings.memory);
-    if let Some(times) = options.repeat {
-        return repeat::execute(&input, &analyses, &parameters, times, settings);
-    }
     let progress = TerminalProgress::new(settings.quiet || options.out.is_none());
-    let mut summary =
-        Summary::new(format!("Analysed {} of {}", text::counted(snapshot.rows(), "row"), settings.store.display()));
-    summary.number("rows", "rows", snapshot.rows());
-    if let Some(folder) = &options.out {
-        fs::create_dir_all(folder).with_context(|| format!("can't make the folder {}", folder.display()))?;
-    }
-    let (mut analysing, mut writing) = (Duration::ZERO, Duration::ZERO);
-    for (analysis, parameters) in analyses.iter().zip(&parameters) {
-        progress.say(format!("analysing: {}", analysis.name()));
-        let start = Instant::now();
-        let table = analysis.answer(&input, parameters)?;
-        let took = start.elapsed();
-        analysing += took;
-        let start = Instant::now();
-        match (&options.out, format) {
-            (Some(folder), format) => {
-                let format = format.map_or("csv", |format| format.name());
-                summary.file(run::write(&table, format, folder.join(format!("{}.{format}", analysis.name())))?);
+    let mut output =
+        Output { options, settings, format, files: Vec::new(), analysing: Duration::ZERO, writing: Duration::ZERO };
+    let mut summary = match options.engine.engine {
+        Engine::Local => {
+            options.engine.refuse_for_local()?;
+            let snapshot = open_snapshot(settings)?;
+            let input = Input::of(&snapshot, &filter)?.within(settings.memory);
+            if let Some(times) = options.repeat {
+                return repeat::execute(&input, &analyses, &parameters, times, settings);
             }
-            (None, Some(format)) => {
-                let out = Box::new(Stream(io::BufWriter::new(io::stdout())));
-                export::write_table(&table, format, out, WriteOptions::default())?;
+            for (analysis, parameters) in analyses.iter().zip(&parameters) {
+                progress.say(format!("analysing: {}", analysis.name()));
+                let start = Instant::now();
+                let table = analysis.answer(&input, parameters)?;
+                output.put(*analysis, &table, start.elapsed())?;
             }
-            (None, None) if settings.json => {
-                let out = Box::new(Stream(io::BufWriter::new(io::stdout())));
-                export::write_table(&table, find_format("json")?, out, WriteOptions::default())?;
-            }
-            (None, None) => {
-                let shown = export::render(&table, layout());
-                let rows = text::counted(table.rows.num_rows() as u64, "row");
-                writeln!(io::stdout(), "{} ({rows}, {})\n{shown}", table.name, text::duration(took))?;
-            }
+            let rows = text::counted(snapshot.rows(), "row");
+            let mut summary = Summary::new(format!("Analysed {rows} of {}", settings.store.display()));
+            summary.number("rows", "rows", snapshot.rows());
+            summary
         }
-        writing += start.elapsed();
-    }
+        Engine::Spark => {
+            if options.repeat.is_some() {
+                return Err(
+                    Usage("--repeat measures the local engine; leave it or --engine spark away".to_owned()).into()
+                );
+            }
+            let (answers, summary) = spark::answers(options, settings, &analyses, &filter, &progress)?;
+            for (analysis, answer) in analyses.iter().zip(&answers) {
+                output.put(*analysis, &answer.table, answer.took)?;
+            }
+            summary
+        }
+    };
     progress.clear();
     if options.out.is_none() {
         return Ok(());
     }
-    summary.stage("analyses", analysing);
-    summary.stage("exports", writing);
+    for file in output.files {
+        summary.file(file);
+    }
+    summary.stage("analyses", output.analysing);
+    summary.stage("exports", output.writing);
     settings.print(&summary)
+}
+
+/// Where tables go, whichever engine made them.
+struct Output<'a> {
+    options: &'a Analyze,
+    settings: &'a Settings,
+    format: Option<&'static dyn Format>,
+    files: Vec<WrittenFile>,
+    analysing: Duration,
+    writing: Duration,
+}
+
+impl Output<'_> {
+    /// Writes or prints the table of an analysis that took so long.
+    fn put(&mut self, analysis: &dyn Analysis, table: &Table, took: Duration) -> Result<()> {
+        self.analysing += took;
+        let start = Instant::now();
+        let standard_output = || Box::new(Stream(io::BufWriter::new(io::stdout())));
+        match (&self.options.out, self.format) {
+            (Some(folder), format) => {
+                fs::create_dir_all(folder).with_context(|| format!("can't make the folder {}", folder.display()))?;
+                let format = format.map_or("csv", |format| format.name());
+                self.files.push(run::write(table, format, folder.join(format!("{}.{format}", analysis.name())))?);
+            }
+            (None, Some(format)) => {
+                export::write_table(table, format, standard_output(), WriteOptions::default())?;
+            }
+            (None, None) if self.settings.json => {
+                export::write_table(table, find_format("json")?, standard_output(), WriteOptions::default())?;
+            }
+            (None, None) => {
+                let shown = export::render(table, layout());
+                let rows = text::counted(table.rows.num_rows() as u64, "row");
+                writeln!(io::stdout(), "{} ({rows}, {})\n{shown}", table.name, text::duration(took))?;
+            }
+        }
+        self.writing += start.elapsed();
+        Ok(())
+    }
 }
 
 /// The analyses of these names, or all.

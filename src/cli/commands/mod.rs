@@ -15,6 +15,7 @@ mod repeat;
 mod report;
 mod run;
 mod serve;
+mod spark;
 mod topics;
 mod users;
 mod verify;
