@@ -111,6 +111,8 @@ pub(crate) struct Security {
 pub(crate) enum Command {
     /// Load files through the log into the store, run the analyses, write their files: the main job
     Run(Run),
+    /// Load files into the store alone, without a log and without analyses
+    Load(Load),
     /// Send files to the topic
     Produce(Produce),
     /// Read the topic into the store
@@ -142,8 +144,8 @@ pub(crate) enum Command {
 }
 
 /// Options of every command that reads files.
-#[derive(Debug, Args)]
-pub(crate) struct Load {
+#[derive(Debug, Default, Args)]
+pub(crate) struct LoadOptions {
     /// Load files again that the store or topic already holds
     #[arg(long)]
     pub(crate) again: bool,
@@ -191,7 +193,7 @@ pub(crate) struct GroupOption {
 
 Loading a file that the store already holds adds nothing and says so; an interrupted load goes on where it stopped.")]
 pub(crate) struct Run {
-    /// CSV files, plain, gzip or zstd; globs; - is standard input [default: data/sample.csv]
+    /// CSV (plain, gzip or zstd), Parquet or ORC files; globs; - is standard input [default: data/sample.csv]
     pub(crate) files: Vec<String>,
     /// Folder for the result files
     #[arg(long, short, value_name = "DIR", default_value = "out")]
@@ -204,7 +206,28 @@ pub(crate) struct Run {
     pub(crate) no_analyses: bool,
     /// How to load.
     #[command(flatten)]
-    pub(crate) load: Load,
+    pub(crate) load: LoadOptions,
+    /// When to give up.
+    #[command(flatten)]
+    pub(crate) limit: LossOptions,
+}
+
+/// `cartlog load`
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cartlog load 2019-Oct.csv
+  cartlog load 'warehouse/day=*/*.parquet'      Parquet and ORC files as well, by the names of their columns
+  cartlog load events.orc --strict              nothing but events
+
+It is `cartlog run --no-log --no-analyses`: the fastest way into a store. Loading a file that the store already holds adds
+nothing and says so; an interrupted load goes on where it stopped.")]
+pub(crate) struct Load {
+    /// CSV (plain, gzip or zstd), Parquet or ORC files; globs; - is standard input
+    #[arg(required = true)]
+    pub(crate) files: Vec<String>,
+    /// Load files again that the store already holds
+    #[arg(long)]
+    pub(crate) again: bool,
     /// When to give up.
     #[command(flatten)]
     pub(crate) limit: LossOptions,
@@ -219,7 +242,7 @@ pub(crate) struct Run {
   cartlog produce 2019-Oct.csv --brokers kafka-1:9092,kafka-2:9092
   cartlog produce '2019-*.csv' --tee            write the store as well, without reading the log back")]
 pub(crate) struct Produce {
-    /// CSV files, plain, gzip or zstd; globs; - is standard input
+    /// CSV (plain, gzip or zstd), Parquet or ORC files; globs; - is standard input
     #[arg(required = true)]
     pub(crate) files: Vec<String>,
     /// Write the store as well
@@ -227,7 +250,7 @@ pub(crate) struct Produce {
     pub(crate) tee: bool,
     /// How to load.
     #[command(flatten)]
-    pub(crate) load: Load,
+    pub(crate) load: LoadOptions,
     /// When to give up.
     #[command(flatten)]
     pub(crate) limit: LossOptions,
@@ -391,17 +414,26 @@ pub(crate) enum Engine {
 #[command(after_help = "Examples:
   cartlog export --format parquet --out events.parquet
   cartlog export --format csv --event-type purchase > purchases.csv
-  cartlog export --format parquet --partition-by day --out events/      one folder a day, Hive style")]
+  cartlog export --format parquet --partition-by day --out events/      a data set: one folder a day, Hive style
+  cartlog export --format parquet --partition-by day --out events/ --since-last     and what is new, exactly once
+  cartlog export --format parquet --partition-by day --out s3://bucket/events --since-last
+
+An export with --partition-by is seen by readers only once it is committed; docs/PARQUET.md says how, and how one goes on
+that was cut off. An object store is that of AWS_ENDPOINT_URL (Amazon's without), AWS_REGION, AWS_ACCESS_KEY_ID and
+AWS_SECRET_ACCESS_KEY. The place to write to is --out; --from and --to are times of the events.")]
 pub(crate) struct Export {
     /// The format [default: what the name in --out ends with, else csv]
     #[arg(long, value_name = "csv|orc|parquet|arrow")]
     pub(crate) format: Option<String>,
-    /// File, or folder with --partition-by [default: standard output]
+    /// File, or folder with --partition-by, here or in an object store (s3://BUCKET/NAME) [default: standard output]
     #[arg(long, short, value_name = "PATH")]
     pub(crate) out: Option<PathBuf>,
     /// Split into one folder a day
     #[arg(long, value_name = "day", value_parser = ["day"])]
     pub(crate) partition_by: Option<String>,
+    /// Add what is new since the last export into the same folder, exactly once; the first time that is everything
+    #[arg(long, requires = "partition_by")]
+    pub(crate) since_last: bool,
     /// ORC: event_time as a timestamp instead of text
     #[arg(long)]
     pub(crate) typed_time: bool,

@@ -27,7 +27,10 @@ impl Filters {
             filter.set_from(text)?;
         }
         if let Some(text) = &self.to {
-            filter.set_to(text)?;
+            filter.set_to(text).map_err(|error| match text.contains('/') {
+                true => Usage(format!("{error}; the place to write to is --out")),
+                false => error.into(),
+            })?;
         }
         if let Some(text) = &self.min_price {
             filter.set_min_price(text)?;
@@ -61,5 +64,7 @@ mod tests {
         assert!(filters.resolve().unwrap_err().to_string().contains("--max-price"));
         let filters = Filters { to: Some("2019-13-01".into()), ..Filters::default() };
         assert!(filters.resolve().unwrap_err().to_string().contains("--to"));
+        let filters = Filters { to: Some("s3://bucket/events".into()), ..Filters::default() };
+        assert!(filters.resolve().unwrap_err().to_string().ends_with("; the place to write to is --out"));
     }
 }

@@ -13,7 +13,7 @@ use cartlog_storage::log::LogOptions;
 use serde::Deserialize;
 
 use super::Usage;
-use super::arguments::{Common, GroupOption, GroupSettings, Load, LogSettings, LossOptions};
+use super::arguments::{Common, GroupOption, GroupSettings, LoadOptions, LogSettings, LossOptions};
 use super::group_settings::{GroupFile, group_options};
 use super::log_settings::{LogFile, log_options};
 use super::quantity;
@@ -155,7 +155,7 @@ impl Settings {
     ///
     /// # Errors
     /// When the number is 0 or beyond a million.
-    pub(crate) fn rows_per_record(&self, load: &Load) -> Result<usize> {
+    pub(crate) fn rows_per_record(&self, load: &LoadOptions) -> Result<usize> {
         let rows = load.rows_per_record.or(self.file.rows_per_record).unwrap_or(DEFAULT_ROWS_PER_RECORD);
         if !(1..=MOST_ROWS_PER_RECORD).contains(&rows) {
             return wrong(format!("--rows-per-record is {rows}; it takes a number from 1 to {MOST_ROWS_PER_RECORD}"));
@@ -177,7 +177,7 @@ impl Settings {
     ///
     /// # Errors
     /// When the number of partitions is below 1 or beyond 10,000, or the compression is unknown.
-    pub(crate) fn log_for(&self, load: &Load) -> Result<LogPlan> {
+    pub(crate) fn log_for(&self, load: &LoadOptions) -> Result<LogPlan> {
         let partitions = load.partitions.or(self.file.partitions).unwrap_or(DEFAULT_PARTITIONS);
         if !(1..=10_000).contains(&partitions) {
             return wrong(format!("--partitions is {partitions}; it takes a number from 1 to 10000"));

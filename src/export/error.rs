@@ -95,13 +95,53 @@ pub enum ExportError {
         /// The bytes of all its distinct texts.
         bytes: u64,
     },
-    /// The folder holds partitions of an earlier export, which the new ones would mix with.
-    #[error("{path} holds partitions already ({found}); name another folder, or remove them first")]
+    /// The folder holds partitions that no commit names, which the new ones would mix with.
+    #[error(
+        "{path} holds partitions that are not of a data set of cartlog ({found}); name another place, or remove them first"
+    )]
     PartitionsExist {
         /// The folder.
-        path: PathBuf,
+        path: String,
         /// One of the partitions.
         found: String,
+    },
+    /// There is a data set already.
+    #[error("{path} holds a data set already; add --since-last to add what is new to it, or name another place")]
+    DataSetExists {
+        /// The folder.
+        path: String,
+    },
+    /// A data set that can't be continued.
+    #[error("{path}: the data set can't be continued after its commit {commit}: {what}; export to another place")]
+    DataSet {
+        /// The folder.
+        path: String,
+        /// The number of the commit.
+        commit: u64,
+        /// What doesn't fit.
+        what: String,
+    },
+    /// Another export is at work.
+    #[error("{path}: another export is writing this data set; wait for it to end")]
+    Busy {
+        /// The folder.
+        path: String,
+    },
+    /// Another export was committed first.
+    #[error("{path} was written by another export at the same time; nothing was added, run the export again")]
+    Crossed {
+        /// The commit.
+        path: String,
+    },
+    /// An object store refused.
+    #[error("{url}: {action} failed: {source}")]
+    ObjectStore {
+        /// The object.
+        url: String,
+        /// What was tried.
+        action: &'static str,
+        /// What the store said.
+        source: object_store::Error,
     },
     /// The Arrow library refused.
     #[error("Arrow: {0}")]

@@ -1,13 +1,14 @@
 //! Exports: tables and events as files that other tools read.
 //!
 //! A [`Format`] turns Arrow record batches into bytes; a [`Sink`] is where the bytes go. Formats know no segments and
-//! no analyses, sinks know no formats. [`events`] reads a snapshot's rows as record batches, and
-//! [`render`] prints a table on a terminal.
+//! no analyses, sinks know no formats. [`events`] reads a snapshot's rows as record batches,
+//! [`dataset`] keeps them in a folder or object store to which later exports add, and [`render`] prints a table on a terminal.
 //!
 //! Adding a format is one file that implements [`Format`] and one line in [`formats`].
 
 mod arrow;
 mod csv;
+pub mod dataset;
 mod error;
 pub mod events;
 mod json;

@@ -1,4 +1,4 @@
-//! The decompressed bytes of a source.
+//! The decompressed bytes of a source; of a columnar file, the text that its rows stand for.
 //!
 //! Plain files are read into buffers, not mapped. A CSV file belongs to its owner, who may cut it or write to it while
 //! it is loaded: under a map that is a bus error that ends the process, or bytes that change between checking and
@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use flate2::bufread::MultiGzDecoder;
 
+use super::columnar::{ColumnarFormat, ColumnarText};
 use super::resolve::Place;
 use super::{Source, SourceError};
 
@@ -31,6 +32,8 @@ enum Kind {
     File(Counted<File>),
     /// Anything else, and the name of its compression if it has one.
     Stream(Box<dyn Read + Send>, Option<&'static str>),
+    /// A columnar file.
+    Columnar(Box<ColumnarText>),
 }
 
 impl std::fmt::Debug for Content {
@@ -57,6 +60,10 @@ impl Content {
                     let head = Head::read(&mut file).map_err(open_error)?;
                     file.inner.rewind().map_err(open_error)?;
                     file.bytes_read.store(0, Ordering::Relaxed);
+                    if let Some(format) = head.columnar() {
+                        let text = ColumnarText::open(format, file.inner, &name, file.bytes_read)?;
+                        return Ok(Self { name, kind: Kind::Columnar(Box::new(text)), offset: 0 });
+                    }
                     match head.compression(&name)? {
                         None => Kind::File(file),
                         compression => decompressed(file, compression).map_err(open_error)?,
@@ -81,6 +88,11 @@ impl Content {
             let (result, compression) = match &mut self.kind {
                 Kind::File(file) => (file.read(buffer), None),
                 Kind::Stream(stream, compression) => (stream.read(buffer), *compression),
+                Kind::Columnar(text) => {
+                    let bytes = text.read(buffer)?;
+                    self.offset += bytes as u64;
+                    return Ok(bytes);
+                }
             };
             match result {
                 Ok(bytes) => {
@@ -130,6 +142,9 @@ impl<R: Read> Read for Counted<R> {
 fn stream<R: Read + Send + 'static>(mut reader: Counted<R>, name: &Arc<str>) -> Result<Kind, SourceError> {
     let open_error = |error| SourceError::Open { name: name.to_string(), source: error };
     let head = Head::read(&mut reader).map_err(open_error)?;
+    if let Some(format) = head.columnar() {
+        return Err(SourceError::NotAFile { name: name.to_string(), format: format.name() });
+    }
     let compression = head.compression(name)?;
     let whole = io::Cursor::new(head.bytes).take(head.filled as u64).chain(reader);
     decompressed(whole, compression).map_err(open_error)
@@ -173,6 +188,11 @@ impl Head {
         Ok(head)
     }
 
+    /// The columnar format, if it is one.
+    fn columnar(&self) -> Option<ColumnarFormat> {
+        ColumnarFormat::of_head(&self.bytes[..self.filled])
+    }
+
     /// The compression; an error for formats that some would try and that can't be CSV.
     fn compression(&self, name: &Arc<str>) -> Result<Option<Compression>, SourceError> {
         let (format, advice) = match &self.bytes[..self.filled] {
@@ -185,9 +205,7 @@ impl Head {
             [b'B', b'Z', b'h', ..] => ("compressed by bzip2", "bzcat FILE | cartlog run -"),
             [0xFD, b'7', b'z', b'X', b'Z', ..] => ("compressed by xz", "xzcat FILE | cartlog run -"),
             [0x04, 0x22, 0x4D, 0x18, ..] => ("compressed by lz4", "lz4cat FILE | cartlog run -"),
-            [b'P', b'A', b'R', b'1', ..] => ("Parquet", "convert it to CSV"),
-            [b'O', b'R', b'C', ..] => ("ORC", "convert it to CSV"),
-            [b'A', b'R', b'R', b'O', b'W', b'1', ..] => ("Arrow", "convert it to CSV"),
+            [b'A', b'R', b'R', b'O', b'W', b'1', ..] => ("Arrow", "convert it to Parquet or CSV"),
             [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] => ("UTF-16 text", "iconv -f UTF-16 -t UTF-8 FILE | cartlog run -"),
             _ => return Ok(None),
         };

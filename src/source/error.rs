@@ -70,7 +70,7 @@ pub enum SourceError {
         source: io::Error,
     },
     /// A format that is not read.
-    #[error("{name}: is {format}, expected CSV, plain or compressed by gzip or zstd; {advice}")]
+    #[error("{name}: is {format}, expected CSV (plain or compressed by gzip or zstd), Parquet or ORC; {advice}")]
     OtherFormat {
         /// The source.
         name: String,
@@ -78,6 +78,59 @@ pub enum SourceError {
         format: &'static str,
         /// What to do.
         advice: &'static str,
+    },
+    /// A columnar file that can be read only once.
+    #[error("{name}: is {format}, which is read from its end; save it as a file and name that")]
+    NotAFile {
+        /// The source.
+        name: String,
+        /// What it is.
+        format: &'static str,
+    },
+    /// A columnar file whose columns are not those of events.
+    #[error("{name}: the {format} file doesn't hold events: {what}; expected the columns {}", crate::event::HEADER)]
+    Columns {
+        /// The source.
+        name: String,
+        /// What it is.
+        format: &'static str,
+        /// Which columns are wrong, and how.
+        what: String,
+    },
+    /// A columnar file that is not as its format says. The rows before have been read.
+    #[error(
+        "{name}: the {format} file is damaged after row {rows}: {what}; every row before is read; get the file again and \
+         load it again, what is known by then is not loaded twice"
+    )]
+    Damaged {
+        /// The source.
+        name: String,
+        /// What it is.
+        format: &'static str,
+        /// How many rows were read before.
+        rows: u64,
+        /// What is wrong.
+        what: String,
+    },
+    /// A columnar file with something that is not read.
+    #[error("{name}: this {format} file can't be read: {what}")]
+    Unsupported {
+        /// The source.
+        name: String,
+        /// What it is.
+        format: &'static str,
+        /// What it is that can't be read, and what to do.
+        what: String,
+    },
+    /// Reading a columnar file failed.
+    #[error("{name}: reading failed after row {rows}: {source}")]
+    ReadRows {
+        /// The source.
+        name: String,
+        /// How many rows were read before.
+        rows: u64,
+        /// The error of the system.
+        source: io::Error,
     },
     /// A header that names the columns in another order.
     #[error("{name}: the header names the columns in another order, expected {}", crate::event::HEADER)]

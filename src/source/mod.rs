@@ -2,7 +2,8 @@
 //!
 //! [`Source::resolve`] turns what was typed into sources, [`Source::open`] makes each a [`BlockReader`]: an iterator of
 //! [`Block`]s, cut at line ends, each with its byte range and line number. What is compressed (gzip, zstd) is known by
-//! its first bytes, not by its name; offsets are those of the decompressed content.
+//! its first bytes, not by its name; offsets are those of the decompressed content. So are Parquet and ORC files, whose
+//! content is the text that their rows stand for (`columnar`).
 //!
 //! A source is known by its content, whatever its name: ranges of it that the store knows already are checked by their
 //! checksum and then passed over, so that an interrupted load goes on and a repeated one adds nothing.
@@ -11,6 +12,7 @@
 
 mod block;
 mod buffer;
+mod columnar;
 mod content;
 mod error;
 mod identity;

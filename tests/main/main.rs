@@ -4,6 +4,7 @@
 
 mod admin;
 mod brokers;
+mod columnar;
 mod damaged;
 mod disturbed;
 mod events;

@@ -1,8 +1,8 @@
-//! What `run` and `produce --tee` share: sources through the log into the store.
+//! `cartlog load`, and what it shares with `run` and `produce --tee`: sources through the log, or past it, into the store.
 
 use anyhow::{Context, Result};
 
-use crate::cli::arguments::{Load, LossOptions};
+use crate::cli::arguments::{Load, LoadOptions, LossOptions};
 use crate::cli::interrupt;
 use crate::cli::progress::TerminalProgress;
 use crate::cli::settings::Settings;
@@ -10,11 +10,19 @@ use crate::cli::summary::Summary;
 use crate::cli::text;
 use crate::pipeline::{LoadPlan, LoadSummary, LogPlan, LogTarget, load, store_directory};
 
+pub(super) fn execute(options: &Load, settings: &Settings) -> Result<()> {
+    let progress = TerminalProgress::new(settings.quiet);
+    let again = LoadOptions { again: options.again, ..LoadOptions::default() };
+    let (_, summary) = load_sources(options.files.clone(), None, &again, &options.limit, settings, &progress)?;
+    progress.clear();
+    settings.print(&summary)
+}
+
 /// Loads `inputs` and begins the summary.
-pub(super) fn execute(
+pub(super) fn load_sources(
     inputs: Vec<String>,
     log: Option<LogPlan>,
-    options: &Load,
+    options: &LoadOptions,
     limit: &LossOptions,
     settings: &Settings,
     progress: &TerminalProgress,

@@ -39,6 +39,7 @@ use crate::pipeline::store_directory;
 pub(super) fn execute(command: &Command, settings: &Settings) -> Result<()> {
     match command {
         Command::Run(options) => run::execute(options, settings),
+        Command::Load(options) => load::execute(options, settings),
         Command::Produce(options) => produce::execute(options, settings),
         Command::Ingest(options) => ingest::execute(options, settings),
         Command::Analyze(options) => analyze::execute(options, settings),

@@ -15,7 +15,7 @@ pub(super) fn execute(options: &Produce, settings: &Settings) -> Result<()> {
     let progress = TerminalProgress::new(settings.quiet);
     if options.tee {
         let inputs = options.files.clone();
-        let (_, summary) = load::execute(inputs, Some(log), &options.load, &options.limit, settings, &progress)?;
+        let (_, summary) = load::load_sources(inputs, Some(log), &options.load, &options.limit, settings, &progress)?;
         progress.clear();
         return settings.print(&summary);
     }

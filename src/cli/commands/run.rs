@@ -27,7 +27,7 @@ pub(super) fn execute(options: &Run, settings: &Settings) -> Result<()> {
     let group = settings.group(&options.group)?;
     let log = if options.no_log { None } else { Some(LogPlan { group, ..settings.log_for(&options.load)? }) };
     let progress = TerminalProgress::new(settings.quiet);
-    let (loaded, mut summary) = load::execute(inputs, log, &options.load, &options.limit, settings, &progress)?;
+    let (loaded, mut summary) = load::load_sources(inputs, log, &options.load, &options.limit, settings, &progress)?;
     if !options.no_analyses && !loaded.interrupted {
         let snapshot = open_snapshot(settings)?;
         let input = Input::of(&snapshot, &Filter::default())?.within(settings.memory);

@@ -57,6 +57,8 @@ pub struct EventBatches<'a> {
     texts: StoreTexts,
     /// The next rows to read: segment and row.
     next: (usize, usize),
+    /// Rows, from the next one on, that are still to be read.
+    left: u64,
     /// The texts of the segment under way.
     segment_texts: Option<(usize, Arc<SegmentTexts>)>,
     ready: VecDeque<EventBatch>,
@@ -104,6 +106,7 @@ impl<'a> EventBatches<'a> {
             by_day: false,
             texts: StoreTexts::of(snapshot)?,
             next: (0, 0),
+            left: snapshot.rows(),
             segment_texts: None,
             ready: VecDeque::new(),
             failed: false,
@@ -114,6 +117,23 @@ impl<'a> EventBatches<'a> {
     #[must_use]
     pub fn select(mut self, selector: &'a RowSelector<'a>) -> Self {
         self.selector = Some(selector);
+        self
+    }
+
+    /// Only rows of a range, counted from 0 in the order of the snapshot.
+    #[must_use]
+    pub fn rows(mut self, rows: Range<u64>) -> Self {
+        let mut before = rows.start;
+        let mut segment = 0;
+        while let Some(of_segment) = self.segments.get(segment).map(|segment| segment.rows() as u64)
+            && before >= of_segment
+        {
+            before -= of_segment;
+            segment += 1;
+        }
+        // Less than the rows of a segment in memory, unless it is past the last one.
+        self.next = (segment, usize::try_from(before).unwrap_or(usize::MAX));
+        self.left = rows.end.saturating_sub(rows.start);
         self
     }
 
@@ -133,15 +153,16 @@ impl<'a> EventBatches<'a> {
     /// The chunks to read next, at most as many as there are threads, all of one segment.
     fn next_chunks(&mut self) -> Result<Vec<Chunk>, ExportError> {
         let mut chunks = Vec::new();
-        while chunks.len() < rayon::current_num_threads() {
+        while chunks.len() < rayon::current_num_threads() && self.left > 0 {
             let (segment, start) = self.next;
             let Some(rows) = self.segments.get(segment).map(|segment| segment.rows()) else { break };
             if start >= rows {
                 self.next = (segment + 1, 0);
                 continue;
             }
-            let end = rows.min(start + CHUNK_ROWS);
+            let end = rows.min(start + CHUNK_ROWS.min(usize::try_from(self.left).unwrap_or(usize::MAX)));
             self.next = (segment, end);
+            self.left -= (end - start) as u64;
             chunks.push(Chunk { segment, rows: start..end, texts: self.texts_of(segment)? });
         }
         Ok(chunks)

@@ -1,19 +1,17 @@
 //! The events themselves, out of a snapshot, as record batches of the nine columns.
 //!
 //! [`EventBatches`] reads segments in place and hands out batches in the order of the rows; [`write_events`] puts
-//! them in one file, [`write_days`] in a folder with one partition a day. What is exported is chosen by a
-//! [`RowSelector`], so that exports know no filters.
+//! them in one file, [`export_data_set`](super::dataset::export_data_set) in a data set with one partition a day. What is
+//! exported is chosen by a [`RowSelector`], so that exports know no filters.
 
 mod batches;
 mod columns;
-mod days;
 mod mapping;
 #[cfg(test)]
 mod tests;
 mod text;
 
 pub use batches::{EventBatch, EventBatches, RowSelector};
-pub use days::write_days;
 pub use mapping::Mapping;
 
 use super::{ExportError, Format, Sink, WriteOptions};

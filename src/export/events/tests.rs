@@ -129,37 +129,16 @@ fn the_seed_mapping_has_text_times_and_double_prices() {
 }
 
 #[test]
-fn each_day_gets_a_partition() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut lines: Vec<String> = LINES.lines().map(str::to_owned).collect();
-    // More days than files are open at once, forth and back, so that some day needs a second part.
-    for day in (2..=20).chain((2..=20).rev()) {
-        lines.push(format!("2019-11-{day:02} 12:00:00 UTC,view,{day},1,,,1.00,2,"));
+fn a_range_of_rows_is_what_stands_there() {
+    let csv = sample();
+    let lines: Vec<&[u8]> = after_header(&csv).split_inclusive(|&byte| byte == b'\n').collect();
+    let snapshot = snapshot(after_header(&csv), 500);
+    let all = lines.len() as u64;
+    for range in [0..all, 0..1, 499..501, 500..1000, 1234..1234, all - 1..all, all..all, 700..all] {
+        let batches = EventBatches::new(&snapshot, Mapping::Exact).unwrap().rows(range.clone());
+        let expected = lines[range.start as usize..range.end as usize].concat();
+        assert!(after_header(&written(batches, "csv")) == expected, "{range:?}");
     }
-    let snapshot = snapshot((lines.join("\n") + "\n").as_bytes(), 1);
-    let csv = format("csv").unwrap();
-    let batches = || EventBatches::new(&snapshot, Mapping::Exact).unwrap();
-    let rows = write_days(batches(), csv, folder.path(), WriteOptions::default()).unwrap();
-    assert_eq!(rows, 3 + 38);
-
-    let mut partitions: Vec<String> =
-        fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    partitions.sort_unstable();
-    assert_eq!(partitions.len(), 2 + 19);
-    assert_eq!(partitions[..3], ["event_date=2019-10-01", "event_date=2019-10-31", "event_date=2019-11-02"]);
-    let read = |partition: &str| -> Vec<String> {
-        let mut files: Vec<_> =
-            fs::read_dir(folder.path().join(partition)).unwrap().map(|entry| entry.unwrap().path()).collect();
-        files.sort_unstable();
-        files.iter().map(|file| fs::read_to_string(file).unwrap()).collect()
-    };
-    assert_eq!(read("event_date=2019-10-01").len(), 1);
-    assert_eq!(read("event_date=2019-10-01")[0].lines().count(), 3);
-    assert_eq!(read("event_date=2019-11-20").len(), 1);
-    assert_eq!(read("event_date=2019-11-02").len(), 2);
-
-    let again = write_days(batches(), csv, folder.path(), WriteOptions::default());
-    assert!(matches!(again, Err(ExportError::PartitionsExist { found, .. }) if found == "event_date=2019-10-01"));
 }
 
 #[test]
