@@ -1,8 +1,8 @@
 //! Pairs of categories that the same users interact with.
 //!
-//! Keys are (user, category), sorted: a user's categories stand side by side, each once after equals are passed over, and every
-//! two of them are a pair. Pairs are counted in a square of all categories while it fits the second-level cache (a shop has
-//! some hundred), in a table otherwise.
+//! Keys are (user, category), brought together by user: a user's categories are a small set, and every two of them are a
+//! pair. Pairs are counted in a square of all categories while it fits the second-level cache (a shop has some hundred), in
+//! a table otherwise.
 //!
 //! Cost: grouping the keys, and an increment in cache a pair; users with many categories are few.
 
@@ -106,7 +106,9 @@ struct Counted {
     users: u64,
     users_of: Vec<u64>,
     pairs: Pairs,
-    /// The categories of the user at hand.
+    /// Whether the user at hand has touched a category.
+    is_touched: Vec<bool>,
+    /// The categories of that user.
     touched: Vec<u64>,
 }
 
@@ -115,11 +117,18 @@ struct Users<'a> {
 }
 
 impl Parts for Users<'_> {
+    const LEADING_ONLY: bool = true;
     type Partial = Counted;
 
     fn start(&self) -> Counted {
         let categories = self.layout.field(1).texts().len();
-        Counted { users: 0, users_of: vec![0; categories], pairs: Pairs::new(categories), touched: Vec::new() }
+        Counted {
+            users: 0,
+            users_of: vec![0; categories],
+            pairs: Pairs::new(categories),
+            is_touched: vec![false; categories + 1],
+            touched: Vec::new(),
+        }
     }
 
     fn part<K: Key>(&self, counted: &mut Counted, _part: usize, keys: &[K]) {
@@ -127,12 +136,18 @@ impl Parts for Users<'_> {
         let missing = self.layout.field(1).maximum();
         for events in keys.chunk_by(|left, right| left.differing(*right).significant_bits() <= category_bits) {
             counted.touched.clear();
-            for same in events.chunk_by(PartialEq::eq) {
-                let category = same.first().map_or(missing, |key| key.bits(0, category_bits));
-                if category != missing {
+            for key in events {
+                let category = key.bits(0, category_bits);
+                let is_touched = &mut counted.is_touched[index(category)];
+                if !*is_touched && category != missing {
+                    *is_touched = true;
                     counted.touched.push(category);
-                    counted.users_of[index(category)] += 1;
                 }
+            }
+            counted.touched.sort_unstable();
+            for category in &counted.touched {
+                counted.is_touched[index(*category)] = false;
+                counted.users_of[index(*category)] += 1;
             }
             counted.users += u64::from(!counted.touched.is_empty());
             counted.pairs.count(&counted.touched);

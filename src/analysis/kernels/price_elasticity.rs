@@ -1,7 +1,7 @@
 //! How the share of sessions that buy moves with the price band, inside each category.
 //!
-//! Keys are (session, category, band, bought), sorted: what a session did in a category and band stands side by side, a
-//! purchase first. Category and band together are a small number: sessions add up in arrays.
+//! Keys are (session, category, band, bought), brought together by session. Category and band together are a small number, a
+//! slot: what a session did in each is looked up in an array, and sessions add up in another.
 //!
 //! The interval is Wilson's (E. B. Wilson, "Probable inference, the law of succession, and statistical inference", 1927):
 //! unlike the share plus and minus its standard error, it stays within 0 and 1 and holds for few sessions and small
@@ -68,24 +68,47 @@ struct Touched<'a> {
     layout: &'a Layout<'a>,
 }
 
-impl Parts for Touched<'_> {
-    type Partial = Vec<Sessions>;
+#[derive(Debug)]
+struct Slots {
+    sessions: Vec<Sessions>,
+    /// What the session at hand did in each slot: [`TOUCHED`], [`BOUGHT`] or nothing.
+    did: Vec<u8>,
+    /// The slots of that session.
+    touched: Vec<usize>,
+}
 
-    fn start(&self) -> Self::Partial {
-        vec![Sessions::default(); self.layout.field(1).count() * self.layout.field(2).count()]
+const TOUCHED: u8 = 1;
+const BOUGHT: u8 = 3;
+
+impl Parts for Touched<'_> {
+    const LEADING_ONLY: bool = true;
+    type Partial = Slots;
+
+    fn start(&self) -> Slots {
+        let slots = self.layout.field(1).count() * self.layout.field(2).count();
+        Slots { sessions: vec![Sessions::default(); slots], did: vec![0; slots], touched: Vec::new() }
     }
 
-    fn part<K: Key>(&self, slots: &mut Self::Partial, _part: usize, keys: &[K]) {
-        let bought_bits = self.layout.bits_below(3);
+    fn part<K: Key>(&self, slots: &mut Slots, _part: usize, keys: &[K]) {
+        let below_session = self.layout.bits_below(1);
         let missing = self.layout.field(0).maximum();
         let width = self.layout.field(2).count();
-        for events in keys.chunk_by(|left, right| left.differing(*right).significant_bits() <= bought_bits) {
-            let Some(first) = events.first().filter(|first| self.layout.ordinal(**first, 0) != missing) else {
+        let Slots { sessions, did, touched } = slots;
+        for events in keys.chunk_by(|left, right| left.differing(*right).significant_bits() <= below_session) {
+            if events.first().is_none_or(|first| self.layout.ordinal(*first, 0) == missing) {
                 continue;
-            };
-            let slot = index(self.layout.ordinal(*first, 1)) * width + index(self.layout.ordinal(*first, 2));
-            let purchasing = u64::from(first.bits(0, bought_bits) == 0);
-            slots[slot].add(Sessions { all: 1, purchasing });
+            }
+            for key in events {
+                let slot = index(self.layout.ordinal(*key, 1)) * width + index(self.layout.ordinal(*key, 2));
+                if did[slot] == 0 {
+                    touched.push(slot);
+                }
+                did[slot] |= if self.layout.ordinal(*key, 3) == 0 { BOUGHT } else { TOUCHED };
+            }
+            for slot in touched.drain(..) {
+                let did = std::mem::take(&mut did[slot]);
+                sessions[slot].add(Sessions { all: 1, purchasing: u64::from(did == BOUGHT) });
+            }
         }
     }
 }
@@ -132,9 +155,9 @@ impl Analysis for PriceElasticity {
             Field::classified(events, EVENT_TYPE, &["purchase"]),
         ]);
         let touched = Touched { layout: &layout };
-        let mut slots = touched.start();
+        let mut slots = touched.start().sessions;
         for partial in group(input, &layout, 1, &touched) {
-            slots.iter_mut().zip(partial).for_each(|(slot, other)| slot.add(other));
+            slots.iter_mut().zip(partial.sessions).for_each(|(slot, other)| slot.add(other));
         }
         let width = bounds.len();
         let whole = |bands: &[Sessions]| {
