@@ -210,6 +210,9 @@ pub(crate) struct Run {
     /// When to give up.
     #[command(flatten)]
     pub(crate) limit: LossOptions,
+    /// Where the progress is shown.
+    #[command(flatten)]
+    pub(crate) group: GroupOption,
 }
 
 /// `cartlog load`
@@ -231,9 +234,6 @@ pub(crate) struct Load {
     /// When to give up.
     #[command(flatten)]
     pub(crate) limit: LossOptions,
-    /// Where the progress is shown.
-    #[command(flatten)]
-    pub(crate) group: GroupOption,
 }
 
 /// `cartlog produce`

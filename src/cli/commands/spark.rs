@@ -3,11 +3,13 @@
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
+use cartlog_storage::store::StoreIdentity;
 
-use super::{find_format, open_snapshot};
+use super::{find_format, open_snapshot, open_store};
 use crate::analysis::{Analysis, Filter, Input};
 use crate::cli::arguments::{Analyze, EngineOptions};
 use crate::cli::interrupt;
@@ -15,8 +17,9 @@ use crate::cli::progress::TerminalProgress;
 use crate::cli::settings::Settings;
 use crate::cli::summary::Summary;
 use crate::cli::{Usage, text};
-use crate::export::events::{EventBatches, Mapping, write_days, write_events};
-use crate::export::{AtomicFile, ExportError, WriteOptions};
+use crate::export::dataset::{DataSetPlan, LocalPlace, Place, export_data_set};
+use crate::export::events::{EventBatches, Mapping, RowSelector, write_events};
+use crate::export::{AtomicFile, WriteOptions};
 use crate::spark::{Answer, SparkJob, find_submit};
 
 /// What happens to a job when the user asks to stop.
@@ -90,16 +93,29 @@ fn export(settings: &Settings, filter: &Filter, events: &Path) -> Result<u64> {
     let input = Input::of(&snapshot, filter)?;
     let covered = |segment, rows, into: &mut Vec<usize>| input.selection().rows(input.events(), segment, rows, into);
     let format = find_format("parquet")?;
-    let batches = || {
-        let batches = EventBatches::new(&snapshot, Mapping::of_format(format.name(), false))?;
-        Ok::<_, ExportError>(if filter.covers_everything() { batches } else { batches.select(&covered) })
+    let mapping = Mapping::of_format(format.name(), false);
+    let plan = DataSetPlan {
+        snapshot: &snapshot,
+        store: StoreIdentity::of(&open_store(settings)?)?,
+        selector: (!filter.covers_everything()).then_some(&covered as &RowSelector<'_>),
+        filter: if filter.covers_everything() { String::new() } else { filter.sql() },
+        format,
+        mapping,
+        options: WriteOptions::default(),
+        since_last: false,
     };
-    let rows = write_days(batches()?, format, events, WriteOptions::default())?;
+    let place: Arc<dyn Place> = Arc::new(LocalPlace::open(events)?);
+    let rows = export_data_set(&place, &plan)?.commit.map_or(0, |commit| commit.rows);
     if rows == 0 {
         // Without any day there would be no file, and without a file no columns.
         fs::create_dir_all(events).with_context(|| format!("can't make the folder {}", events.display()))?;
         let file = AtomicFile::create(&events.join("none.parquet"))?;
-        write_events(batches()?, format, Box::new(file), WriteOptions::default())?;
+        write_events(
+            EventBatches::new(&snapshot, mapping)?.rows(0..0),
+            format,
+            Box::new(file),
+            WriteOptions::default(),
+        )?;
     }
     Ok(rows)
 }

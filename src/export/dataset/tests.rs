@@ -167,7 +167,8 @@ fn what_does_not_fit_is_refused() {
     let place = in_memory(&directory);
     let whole = snapshot(&lines, 70);
     export_data_set(&place, &plan(&whole, &store)).unwrap();
-    let cases: [(&Snapshot, &dyn Fn(&mut DataSetPlan<'_>), &str); 5] = [
+    type Change<'a> = &'a dyn Fn(&mut DataSetPlan<'_>);
+    let cases: [(&Snapshot, Change<'_>, &str); 5] = [
         (&whole, &|plan| plan.since_last = false, "add --since-last"),
         (&whole, &|plan| plan.store = store_identity(), "it comes from the store "),
         (&whole, &|plan| plan.format = format("json").unwrap(), "its format is csv, and now json was asked for"),
@@ -356,10 +357,12 @@ fn an_export_cut_off_anywhere_in_an_object_store_is_seen_whole_or_later() {
     }
 }
 
+type Overtake = Box<dyn FnOnce() + Send>;
+
 /// A place where another export is committed just before this one's commit.
 struct Overtaken {
     inner: FaultPlace,
-    overtake: Mutex<Cell<Option<Box<dyn FnOnce() + Send>>>>,
+    overtake: Mutex<Cell<Option<Overtake>>>,
 }
 
 impl Place for Overtaken {
