@@ -92,7 +92,12 @@ mod tests {
             version: 1,
             number: 7,
             attempt: "00ff".to_owned(),
-            watermark: Watermark { store: "ab".repeat(16), rows_after: 30, last_rows: "1a2b3c4d".to_owned() },
+            watermark: Watermark {
+                store: "ab".repeat(16),
+                rows_after: 30,
+                last_rows: "1a2b3c4d".to_owned(),
+                rows_dropped: 5,
+            },
             rows_before: 10,
             rows: 20,
             format: "parquet".to_owned(),

@@ -1,6 +1,7 @@
 //! How far a store has been exported, and how that is found again.
 //!
-//! Rows are appended, and merging segments keeps their order, so the number of rows is all that there is to remember.
+//! Rows are appended, and merging segments keeps their order, so the number of rows is all that there is to remember, as long as
+//! no old ones are dropped.
 //! What could make it wrong is looked for: another store in the same folder has another name; a store that was put back to
 //! an earlier state and has grown in another way has other rows before the watermark, whose checksum is remembered.
 
@@ -23,19 +24,27 @@ pub struct Watermark {
     pub rows_after: u64,
     /// The CRC32C of the last thousand of them as CSV, in hexadecimal.
     pub last_rows: String,
+    /// Rows that had been dropped from the store by then.
+    #[serde(default)]
+    pub rows_dropped: u64,
 }
 
 impl Watermark {
     /// The end of a store.
     pub(super) fn of(snapshot: &Snapshot, store: &StoreIdentity) -> Result<Self, ExportError> {
         let rows_after = snapshot.rows();
-        Ok(Self { store: store.to_string(), rows_after, last_rows: last_rows(snapshot, rows_after)? })
+        Ok(Self {
+            store: store.to_string(),
+            rows_after,
+            last_rows: last_rows(snapshot, rows_after)?,
+            rows_dropped: snapshot.totals().rows_dropped,
+        })
     }
 }
 
 /// The row at which to go on after a commit; the error says why there is none.
 pub(super) fn start(plan: &DataSetPlan<'_>, last: &super::Commit) -> Result<u64, String> {
-    let Watermark { store, rows_after, last_rows: expected } = &last.watermark;
+    let Watermark { store, rows_after, last_rows: expected, rows_dropped } = &last.watermark;
     let got = plan.store.to_string();
     if *store != got {
         return Err(format!("it comes from the store {store}, and this is the store {got}"));
@@ -47,6 +56,12 @@ pub(super) fn start(plan: &DataSetPlan<'_>, last: &super::Commit) -> Result<u64,
             let text = |text: &str| if text.is_empty() { "none".to_owned() } else { text.to_owned() };
             return Err(format!("its {what} is {}, and now {} was asked for", text(expected), text(got)));
         }
+    }
+    let dropped = plan.snapshot.totals().rows_dropped.saturating_sub(*rows_dropped);
+    if dropped > 0 {
+        return Err(format!(
+            "{dropped} rows have been dropped from the store since, and nobody knows how many of them it holds"
+        ));
     }
     let rows = plan.snapshot.rows();
     if rows < *rows_after {
