@@ -13,6 +13,8 @@ pub(super) enum ColumnKind {
     Decimal,
     Instant,
     Uuid,
+    /// No value at all, as where a writer found nothing to see a type by.
+    Nothing,
     /// Anything that no column of an event can be: lists, structures, flags, dates, times of day.
     Other,
 }

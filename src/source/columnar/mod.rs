@@ -167,14 +167,18 @@ fn wanted(opened: &Opened, format: ColumnarFormat, name: &Arc<str>) -> Result<[O
     let mut missing = Vec::new();
     for (column, expected) in HEADER.split(',').enumerate() {
         let mut found = opened.columns.iter().enumerate().filter(|(_, file)| file.name.eq_ignore_ascii_case(expected));
+        let may_be_absent = matches!(column, CATEGORY_CODE | BRAND | USER_SESSION);
         let Some((index, file)) = found.next() else {
-            if !matches!(column, CATEGORY_CODE | BRAND | USER_SESSION) {
+            if !may_be_absent {
                 missing.push(expected);
             }
             continue;
         };
         if found.next().is_some() {
             return Err(wrong(format!("two columns are named {expected}")));
+        }
+        if may_be_absent && file.kind == ColumnKind::Nothing {
+            continue;
         }
         if !accepts(column, file.kind) {
             let what = format!("column {expected} is of type {}, expected {}", file.type_name, expectation(column));

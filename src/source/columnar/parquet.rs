@@ -152,6 +152,7 @@ fn kind_of(data_type: &DataType) -> ColumnKind {
         DataType::Decimal128(_, 0..) => ColumnKind::Decimal,
         DataType::Timestamp(..) => ColumnKind::Instant,
         DataType::FixedSizeBinary(16) => ColumnKind::Uuid,
+        DataType::Null => ColumnKind::Nothing,
         _ => ColumnKind::Other,
     }
 }

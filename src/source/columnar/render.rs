@@ -7,8 +7,10 @@
 //! - an instant as `2019-10-01 00:00:00 UTC`, with milliseconds where it has any;
 //! - an integer as its digits, a UUID in groups of hexadecimal digits;
 //! - a decimal as its digits, without zeros at the end beyond the second after the point (none for an id);
-//! - a float as the shortest text that reads back as the same float, so that 35.79 is 35.79; not a number is missing. An
-//!   id that a float can't hold exactly is written in scientific notation, which is no id: its digits are lost;
+//! - a price in double precision as the decimal that it stands for: of four places, unless it is further from that than
+//!   arithmetic on doubles goes astray;
+//! - any other float as the shortest text that reads back as the same float, so that 35.79 is 35.79; not a number is
+//!   missing. An id that a float can't hold exactly is written in scientific notation, which is no id: its digits are lost;
 //! - missing as nothing.
 //!
 //! A row with a line break in a value, which no line of CSV can hold, becomes a line of JSON.
@@ -23,6 +25,13 @@ use crate::event::{HEADER, PRICE, PRICE_SCALE, decimal, time, uuid};
 const DOUBLE_LIMIT: f64 = 9_007_199_254_740_992.0;
 /// The same of a single (of 24 bits).
 const SINGLE_LIMIT: f32 = 16_777_216.0;
+
+/// Units of a price in one.
+const PRICE_UNITS: f64 = 10_u32.pow(PRICE_SCALE as u32) as f64;
+
+/// How far from a decimal a double may be to stand for it, as a share of it: four units in its last place. Conversions and sums
+/// (pyarrow's of decimals, 0.1 + 0.2) are one or two off, and the next price is millions of them away.
+const DOUBLE_ERROR: f64 = 4.0 * f64::EPSILON;
 
 /// Appends a line for each row and gives their number.
 pub(super) fn append_rows(batch: &Batch, text: &mut Vec<u8>) -> usize {
@@ -143,7 +152,10 @@ impl Column {
             Values::Doubles(values) => match values[row] {
                 value if value.is_nan() => {}
                 value if is_id && value.abs() >= DOUBLE_LIMIT => append_display(format_args!("{value:e}"), text),
-                value => append_display(value, text),
+                value => match units_of(value).filter(|_| !is_id) {
+                    Some(units) => decimal::write(text, units),
+                    None => append_display(value, text),
+                },
             },
             Values::Singles(values) => match values[row] {
                 value if value.is_nan() => {}
@@ -155,6 +167,13 @@ impl Column {
             Values::Uuids(values) => uuid::write(text, values[row]),
         }
     }
+}
+
+/// The decimal that a double stands for, if it is one of [`PRICE_SCALE`] places.
+fn units_of(value: f64) -> Option<i64> {
+    let units = (value * PRICE_UNITS).round();
+    let is_near = (value - units / PRICE_UNITS).abs() <= value.abs() * DOUBLE_ERROR;
+    (units.abs() < DOUBLE_LIMIT && is_near).then_some(units as i64)
 }
 
 fn append_display(value: impl std::fmt::Display, text: &mut Vec<u8>) {
@@ -252,7 +271,18 @@ mod tests {
         };
         assert_eq!(price(Values::Doubles(vec![35.79])), "35.79");
         assert_eq!(price(Values::Singles(vec![35.79])), "35.79");
-        assert_eq!(price(Values::Doubles(vec![0.1 + 0.2])), "0.30000000000000004");
+        for (double, text) in [
+            (489.070_000_000_000_05, "489.07"),
+            (0.1 + 0.2, "0.30"),
+            (-0.0, "0.00"),
+            (1234.5, "1234.50"),
+            (1.0 / 3.0, "0.3333333333333333"),
+            (35.790_01, "35.79001"),
+            (0.000_01, "0.00001"),
+            (1e300, &format!("1{}", "0".repeat(300))),
+        ] {
+            assert_eq!(price(Values::Doubles(vec![double])), text);
+        }
         assert_eq!(price(Values::Doubles(vec![f64::INFINITY])), "inf");
         assert_eq!(price(Values::Singles(vec![20_000_000.0])), "20000000");
     }
