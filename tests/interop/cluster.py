@@ -24,10 +24,10 @@ controlled.shutdown.enable=true
 
 
 class Node:
-    """One node; `adapt` may change its properties."""
+    """One node; `is_up` says whether it serves clients at its address."""
 
-    def __init__(self, number, folder, properties, jars):
-        self.number, self.folder = number, folder
+    def __init__(self, number, folder, properties, jars, address, is_up):
+        self.number, self.folder, self.address, self.is_up = number, folder, address, is_up
         folder.mkdir()
         self.properties = folder / "server.properties"
         self.properties.write_text(properties)
@@ -43,6 +43,9 @@ class Node:
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen([*self.java, "kafka.Kafka", self.properties], stdout=log, stderr=log,
                                             cwd=self.folder)
+
+    def wait(self, seconds=240):
+        wait_for(lambda: self.is_up(self.address), self.process, self.log, seconds=seconds)
 
     def kill(self):
         self.process.send_signal(signal.SIGKILL)
@@ -61,13 +64,14 @@ class Node:
 class Cluster:
     """All nodes, by the addresses that clients use."""
 
-    def __init__(self, nodes, addresses):
-        self.nodes, self.addresses = nodes, addresses
-        self.brokers = ",".join(addresses)
+    def __init__(self, nodes):
+        self.nodes = nodes
+        self.brokers = ",".join(node.address for node in nodes)
 
 
 @contextlib.contextmanager
 def apache_kafka_cluster(jars, folder, adapt=lambda properties: properties, is_up=answers, format_words=()):
+    """Three nodes that are up; `adapt` may change their properties."""
     ports, controllers = free_ports(3), free_ports(3)
     voters = ",".join(f"{number}@127.0.0.1:{port}" for number, port in enumerate(controllers, 1))
     nodes = []
@@ -78,18 +82,17 @@ def apache_kafka_cluster(jars, folder, adapt=lambda properties: properties, is_u
         replaced |= dict(line.split("=", 1) for line in CLUSTER.split())
         lines = [line for line in text.splitlines() if line.split("=", 1)[0] not in replaced]
         lines += [f"{name}={value}" for name, value in replaced.items() if value is not None]
-        nodes.append(Node(number, home, adapt("\n".join(lines) + "\n"), jars))
+        nodes.append(Node(number, home, adapt("\n".join(lines) + "\n"), jars, f"127.0.0.1:{port}", is_up))
     tool = [*nodes[0].java, "kafka.tools.StorageTool", "random-uuid"]
     identity = subprocess.run(tool, check=True, capture_output=True, text=True).stdout.strip()
-    addresses = [f"127.0.0.1:{port}" for port in ports]
     try:
         for node in nodes:
             node.format(identity, *format_words)
         for node in nodes:
             node.start()
-        for node, address in zip(nodes, addresses):
-            wait_for(lambda: is_up(address), node.process, node.log, seconds=240)
-        yield Cluster(nodes, addresses)
+        for node in nodes:
+            node.wait()
+        yield Cluster(nodes)
     finally:
         for node in nodes:
             node.end()

@@ -75,7 +75,8 @@ class Trouble(threading.Thread):
             self.stopping.wait(self.random.uniform(0, 4))
             node.start()
             # The next one goes only when this one has all copies again: a second loss beside it may stop the cluster, and
-            # should, because two of three copies have to be there.
+            # should, because two of three copies have to be there. Before it is up, the others may not know that it was away.
+            node.wait()
             self.wait_for_copies()
 
     def wait_for_copies(self, seconds=90):
