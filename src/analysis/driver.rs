@@ -25,12 +25,14 @@ const MORSEL_ROWS: usize = 64 * CHUNK_ROWS;
 const DEFAULT_MEMORY: u64 = 4 << 30;
 
 /// What analyses read: events, which of them count, and how much memory they may take.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Input<'a> {
     events: Events<'a>,
     selection: Selection,
     filter: Filter,
     memory: u64,
+    /// The same events in order of their users.
+    sorted: Option<Box<Input<'a>>>,
 }
 
 /// A kernel over chunks of rows.
@@ -58,26 +60,51 @@ pub(crate) struct Chunk<'a> {
 }
 
 impl<'a> Input<'a> {
-    /// The covered events of a snapshot.
+    /// The covered events of a snapshot. Analyses of users and sessions read its copy in order of users, if it has one.
     ///
     /// # Errors
     /// [`AnalysisError::NotEvents`] if the snapshot's columns are not those of events.
     pub fn of(snapshot: &'a Snapshot, filter: &Filter) -> Result<Self, AnalysisError> {
-        Ok(Self::new(Events::of(snapshot)?, filter))
+        let input = Self::new(Events::of(snapshot)?, filter);
+        Ok(match Events::by_user(snapshot) {
+            Some(sorted) => input.beside(sorted),
+            None => input,
+        })
     }
 
     /// Compiles the filter against the events; several analyses may share the result.
     #[must_use]
     pub fn new(events: Events<'a>, filter: &Filter) -> Self {
         let selection = Selection::new(&events, filter);
-        Self { events, selection, filter: filter.clone(), memory: DEFAULT_MEMORY }
+        Self { events, selection, filter: filter.clone(), memory: DEFAULT_MEMORY, sorted: None }
+    }
+
+    /// The same with the same events once more, in order of their users as far as they are, unless the filter skips most of them in the
+    /// order that they were stored in and not in the other: times are near each other there.
+    #[must_use]
+    pub fn beside(self, sorted: Events<'a>) -> Self {
+        let sorted = Self::new(sorted, &self.filter).within(self.memory);
+        let skips_more = self.candidate_rows() < sorted.candidate_rows() / 2;
+        Self { sorted: (!skips_more).then(|| Box::new(sorted)), ..self }
+    }
+
+    /// What an analysis reads that brings users or sessions together: the events in order of users if they are there, or these.
+    pub(crate) fn by_user(&self) -> &Self {
+        self.sorted.as_deref().unwrap_or(self)
+    }
+
+    /// The same without the events in another order, if something that was read of those was damaged.
+    pub(crate) fn without_damaged_order(&self) -> Option<Self> {
+        self.sorted.as_ref()?.events.check().err()?;
+        Some(Self { sorted: None, ..self.clone() })
     }
 
     /// The same with another budget for the keys of rows that are grouped, in bytes (4 GiB unless set). Where all keys would take more,
     /// groups are made in several passes over the columns, as many as it takes; the answer is the same.
     #[must_use]
     pub fn within(self, memory: u64) -> Self {
-        Self { memory, ..self }
+        let sorted = self.sorted.map(|sorted| Box::new(sorted.within(memory)));
+        Self { memory, sorted, ..self }
     }
 
     /// Bytes that keys may take.
@@ -115,16 +142,31 @@ impl<'a> Input<'a> {
         self.candidates().map(|(_, segment)| segment.rows).sum()
     }
 
-    fn candidates(&self) -> impl Iterator<Item = (usize, &EventSegment<'a>)> {
+    /// The segments that the filter doesn't skip, with their places.
+    pub(crate) fn candidates(&self) -> impl Iterator<Item = (usize, &EventSegment<'a>)> {
         self.events.segments().iter().enumerate().filter(|(index, _)| !self.selection.skips(*index))
     }
 
-    fn morsels(&self) -> Vec<(usize, Range<usize>)> {
+    /// The rows of the wanted segments that the filter doesn't skip, in pieces.
+    pub(crate) fn morsels(&self, wanted: impl Fn(usize) -> bool) -> Vec<(usize, Range<usize>)> {
         let of_segment = |(index, segment): (usize, &EventSegment<'a>)| {
             let rows = segment.rows;
             (0..rows).step_by(MORSEL_ROWS).map(move |start| (index, start..rows.min(start + MORSEL_ROWS)))
         };
-        self.candidates().flat_map(of_segment).collect()
+        self.candidates().filter(|(index, _)| wanted(*index)).flat_map(of_segment).collect()
+    }
+
+    /// Visits rows of a segment, a chunk at a time.
+    pub(crate) fn rows(
+        &self,
+        segment: usize,
+        rows: Range<usize>,
+        scratch: &mut SelectionScratch,
+        mut visit: impl FnMut(&Chunk<'_>),
+    ) {
+        for start in rows.clone().step_by(CHUNK_ROWS) {
+            self.chunk(segment, start..rows.end.min(start + CHUNK_ROWS), scratch, &mut visit);
+        }
     }
 
     fn chunk(
@@ -240,15 +282,20 @@ pub(crate) fn scan<S: Scan>(input: &Input<'_>, kernel: &S) -> S::Partial {
 
 /// Runs a kernel over all selected rows and returns what each worker made, at least one.
 pub(crate) fn scan_apart<S: Scan>(input: &Input<'_>, kernel: &S) -> Vec<S::Partial> {
-    let morsels = input.morsels();
+    scan_morsels(input, &input.morsels(|_| true), kernel)
+}
+
+/// As [`scan_apart`], of some rows alone: a segment's place and a range of its rows each.
+pub(crate) fn scan_morsels<S: Scan>(
+    input: &Input<'_>,
+    morsels: &[(usize, Range<usize>)],
+    kernel: &S,
+) -> Vec<S::Partial> {
     deal(morsels.len(), |tasks| {
         let mut partial = kernel.start();
         let mut scratch = SelectionScratch::new();
         for (segment, rows) in tasks.map(|task| &morsels[task]) {
-            for start in rows.clone().step_by(CHUNK_ROWS) {
-                let chunk = start..rows.end.min(start + CHUNK_ROWS);
-                input.chunk(*segment, chunk, &mut scratch, |chunk| kernel.scan(&mut partial, chunk));
-            }
+            input.rows(*segment, rows.clone(), &mut scratch, |chunk| kernel.scan(&mut partial, chunk));
         }
         partial
     })

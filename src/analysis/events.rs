@@ -4,7 +4,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use cartlog_storage::store::{ColumnSchema, ColumnStatistics, ColumnView, Integers, Packed, Segment, Snapshot};
+use cartlog_storage::store::{ColumnSchema, ColumnStatistics, ColumnView, Packed, Segment, Snapshot};
 
 use super::AnalysisError;
 use super::numbering::Numbering;
@@ -77,12 +77,20 @@ impl<'a> Events<'a> {
             let (got, expected) = (describe(got.get(column)), describe(expected.get(column)));
             return Err(AnalysisError::NotEvents { column, got, expected });
         }
-        let segments = snapshot.segments().iter().map(|segment| EventSegment {
-            rows: segment.rows(),
-            columns: (0..expected.len()).map(|column| EventColumn::of(segment, column)).collect(),
-        });
+        let segments = snapshot.segments().iter().map(|segment| EventSegment::of(segment));
         let texts = |column: usize| snapshot.dictionary(column).iter().collect();
         Ok(Self::new(segments.collect(), texts(EVENT_TYPE), texts(CATEGORY_CODE), texts(BRAND)))
+    }
+
+    /// The same events in order of their users, as far as the snapshot has a sorted copy of that order: the copy's segments, and
+    /// those that it doesn't stand for.
+    pub(super) fn by_user(snapshot: &'a Snapshot) -> Option<Self> {
+        let copy = snapshot.sorted().filter(|copy| copy.order() == event::BY_USER)?;
+        let stored = Self::of(snapshot).ok()?;
+        let sorted = copy.segments().iter().map(|segment| EventSegment::of(segment));
+        let others = stored.segments.into_iter().enumerate().filter(|(place, _)| !copy.replaced().contains(place));
+        let segments = sorted.chain(others.map(|(_, segment)| segment)).collect();
+        Some(Self::new(segments, stored.event_types, stored.categories, stored.brands))
     }
 
     /// Whether nothing read so far was damaged.
@@ -130,6 +138,14 @@ impl<'a> Events<'a> {
     }
 }
 
+impl<'a> EventSegment<'a> {
+    /// A segment of events.
+    fn of(segment: &'a Segment) -> Self {
+        let columns = (0..event::schema().columns.len()).map(|column| EventColumn::of(segment, column));
+        Self { rows: segment.rows(), columns: columns.collect() }
+    }
+}
+
 impl<'a> EventColumn<'a> {
     /// Values that lie within these bounds.
     #[must_use]
@@ -154,6 +170,14 @@ impl<'a> EventColumn<'a> {
         }
     }
 
+    /// Whether no row's value, or number of a code or identifier, is below that of the row before.
+    pub(crate) fn ascends(&self) -> bool {
+        match self.values {
+            Values::View(view) => view.ascends(),
+            Values::Segment(segment, column) => segment.ascends(column),
+        }
+    }
+
     fn of(segment: &'a Segment, column: usize) -> Self {
         let (smallest, largest) = match segment.statistics(column) {
             ColumnStatistics::Integers { min, max } => (min, max),
@@ -169,12 +193,7 @@ impl<'a> EventColumn<'a> {
 
     /// The packed numbers behind the values.
     pub(crate) fn packed(&self) -> Packed<'a> {
-        match self.view() {
-            ColumnView::Integers(Integers::Frame { packed, .. }) => packed,
-            ColumnView::Integers(Integers::Dictionary { codes, .. }) => codes,
-            ColumnView::Codes(codes) => codes,
-            ColumnView::Identifiers(identifiers) => identifiers.codes,
-        }
+        self.view().packed()
     }
 }
 

@@ -27,6 +27,8 @@ pub(crate) struct Field<'a> {
     /// One a segment.
     transforms: Vec<Transform>,
     meaning: Meaning<'a>,
+    /// Whether ordinals are a numbering of identifiers.
+    is_numbering: bool,
 }
 
 /// How a segment's packed numbers become ordinals.
@@ -107,6 +109,7 @@ impl<'a> Field<'a> {
             maximum,
             transforms: transforms.collect(),
             meaning: Meaning::Value { base: smallest, step },
+            is_numbering: false,
         };
         if step > 1 && field.transforms.iter().any(|transform| matches!(transform, Transform::Gather { .. })) {
             field = Self::stepped(events, column, 1);
@@ -137,7 +140,7 @@ impl<'a> Field<'a> {
         let transforms =
             lists.iter().map(|list| Transform::Table(Arc::new(list.iter().map(place).collect()))).collect();
         let maximum = (values.len() as u64).saturating_sub(1);
-        Self { column, maximum, transforms, meaning: Meaning::Listed(values) }
+        Self { column, maximum, transforms, meaning: Meaning::Listed(values), is_numbering: false }
     }
 
     /// The same column as places among its distinct values, which are narrower than any distance could be but cost a
@@ -160,7 +163,7 @@ impl<'a> Field<'a> {
         values.dedup();
         let transforms = events.segments().iter().map(|_| Transform::Search).collect();
         let maximum = (values.len() as u64).saturating_sub(1);
-        Some(Self { column: self.column, maximum, transforms, meaning: Meaning::Listed(values) })
+        Some(Self { column: self.column, maximum, transforms, meaning: Meaning::Listed(values), is_numbering: false })
     }
 
     /// A dictionary column as ranks of its texts in byte order; the missing value has the last rank, whether any row lacks one
@@ -177,7 +180,7 @@ impl<'a> Field<'a> {
         let sorted = codes.iter().map(|code| texts[*code as usize - 1]).collect();
         let ranks = Arc::new(ranks);
         let transforms = events.segments().iter().map(|_| Transform::Table(Arc::clone(&ranks))).collect();
-        Self { column, maximum: u64::from(missing), transforms, meaning: Meaning::Ranked(sorted) }
+        Self { column, maximum: u64::from(missing), transforms, meaning: Meaning::Ranked(sorted), is_numbering: false }
     }
 
     /// A dictionary column as places in `texts`; all others, the missing value included, share the place behind the last.
@@ -186,7 +189,13 @@ impl<'a> Field<'a> {
         let classes = [texts.len()].into_iter().chain(events.texts(column).iter().map(place));
         let table: Arc<Vec<u32>> = Arc::new(classes.map(|class| u32::try_from(class).unwrap_or(u32::MAX)).collect());
         let transforms = events.segments().iter().map(|_| Transform::Table(Arc::clone(&table))).collect();
-        Self { column, maximum: texts.len() as u64, transforms, meaning: Meaning::Ranked(texts.to_vec()) }
+        Self {
+            column,
+            maximum: texts.len() as u64,
+            transforms,
+            meaning: Meaning::Ranked(texts.to_vec()),
+            is_numbering: false,
+        }
     }
 
     /// An integer column as the number of the band that holds the value: band `i` starts at `bounds[i]`, ascending, and
@@ -214,6 +223,7 @@ impl<'a> Field<'a> {
             maximum: inner.len() as u64,
             transforms: transforms.collect(),
             meaning: Meaning::Listed(bounds.to_vec()),
+            is_numbering: false,
         }
     }
 
@@ -231,6 +241,7 @@ impl<'a> Field<'a> {
             maximum: (last - first).cast_unsigned(),
             transforms: transforms.collect(),
             meaning: Meaning::Value { base: first, step: 1 },
+            is_numbering: false,
         }
     }
 
@@ -244,6 +255,7 @@ impl<'a> Field<'a> {
             maximum: u64::from(numbering.count),
             transforms: numbering.tables.into_iter().map(Transform::Table).collect(),
             meaning: Meaning::Value { base: 0, step: 1 },
+            is_numbering: true,
         }
     }
 
@@ -251,7 +263,13 @@ impl<'a> Field<'a> {
     pub(crate) fn codes(events: &Events<'a>, column: usize) -> Self {
         let (_, largest) = events.range(column).unwrap_or_default();
         let transforms = events.segments().iter().map(|_| Transform::Affine { multiply: 1, add: 0 }).collect();
-        Self { column, maximum: largest.cast_unsigned(), transforms, meaning: Meaning::Value { base: 0, step: 1 } }
+        Self {
+            column,
+            maximum: largest.cast_unsigned(),
+            transforms,
+            meaning: Meaning::Value { base: 0, step: 1 },
+            is_numbering: false,
+        }
     }
 
     /// The largest ordinal.
@@ -311,6 +329,30 @@ impl<'a> Field<'a> {
                 into.iter_mut().zip(ordinals).for_each(|(into, ordinal)| put(into, *ordinal));
             }
         }
+    }
+
+    /// The ordinal of the missing value, if ordinals are a numbering of identifiers.
+    pub(crate) fn numbers_identifiers(&self) -> Option<u64> {
+        self.is_numbering.then_some(self.maximum)
+    }
+
+    /// Whether the ordinals of a segment's rows ascend, without a look at each where that is known of the column.
+    pub(crate) fn ascends(&self, segment: usize, columns: &EventSegment<'_>) -> bool {
+        let rises = match &self.transforms[segment] {
+            Transform::Affine { multiply, .. } => *multiply > 0,
+            Transform::Table(table) => table.is_sorted(),
+            Transform::Gather { .. } | Transform::Periods { .. } | Transform::Search | Transform::Thresholds { .. } => {
+                true
+            }
+        };
+        rises && columns.columns[self.column].ascends()
+    }
+
+    /// The ordinal of one row of a segment: for single rows.
+    pub(crate) fn ordinal(&self, segment: usize, columns: &EventSegment<'_>, row: usize) -> u64 {
+        let mut ordinal = [0];
+        self.decode(segment, columns, row..row + 1, &mut ordinal);
+        ordinal[0]
     }
 
     /// The ordinal of each number that a segment has packed, where they are listed: then rows can be grouped by the packed
@@ -388,14 +430,26 @@ impl<'a> Field<'a> {
 }
 
 /// Times, as the bits of signed integers, into numbers of periods from `first` on.
+///
+/// Where times are apart, each is divided, which is by multiplication with the rounded-up inverse 2^64 / length: exact while the time
+/// since the first period begins, times the length, is at most 2^64 (Granlund and Montgomery, Division by invariant integers).
 fn to_periods(times: &mut [u64], length: i64, shift: i64, first: i64) {
     let number = |time: u64| time.cast_signed().saturating_add(shift).div_euclid(length).wrapping_sub(first);
     let ends = times
         .iter()
         .fold((i64::MAX, i64::MIN), |(low, high), time| (low.min(time.cast_signed()), high.max(time.cast_signed())));
     let (low, high) = (number(ends.0.cast_unsigned()), number(ends.1.cast_unsigned()));
+    let divisor = length.unsigned_abs();
+    let start = first.checked_mul(length).and_then(|start| start.checked_sub(shift)).map(i64::cast_unsigned);
+    let since = start.and_then(|start| ends.1.checked_sub(start.cast_signed()));
+    let is_near = since.is_some_and(|since| u128::from(since.unsigned_abs()) * u128::from(divisor) <= 1 << 64);
     if low == high {
         times.fill(low.cast_unsigned());
+    } else if let Some(start) = start.filter(|_| is_near && low >= 0 && divisor > 1) {
+        let inverse = u128::from(u64::MAX / divisor + 1);
+        for time in times {
+            *time = ((u128::from(time.wrapping_sub(start)) * inverse) >> 64) as u64;
+        }
     } else {
         times.iter_mut().for_each(|time| *time = number(*time).cast_unsigned());
     }
@@ -406,4 +460,27 @@ fn greatest_common_divisor(mut left: u64, mut right: u64) -> u64 {
         (left, right) = (right, left % right);
     }
     left
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn times_are_divided_as_whole_numbers_are(
+            times in prop::collection::vec(prop_oneof![-9_000_000_000_000..9_000_000_000_000_i64, any::<i64>(), 0..3_i64], 1..20),
+            length in prop_oneof![Just(86_400_000), Just(604_800_000), Just(3_600_000), 1..1000_i64, 1..i64::MAX],
+            shift in prop_oneof![Just(0), Just(259_200_000), 0..1000_i64],
+        ) {
+            let number = |time: i64| time.saturating_add(shift).div_euclid(length);
+            let first = times.iter().map(|time| number(*time)).min().unwrap();
+            let expected: Vec<u64> = times.iter().map(|time| number(*time).wrapping_sub(first) as u64).collect();
+            let mut periods: Vec<u64> = times.iter().map(|time| time.cast_unsigned()).collect();
+            to_periods(&mut periods, length, shift, first);
+            prop_assert_eq!(periods, expected);
+        }
+    }
 }

@@ -12,14 +12,21 @@
 //! (16 where keys are wider than 64 bits), in large pages. Where the budget is less than that, the keys of a range of parts are
 //! dealt and sorted before those of the next one: a pass over the columns each.
 //!
+//! Segments whose rows ascend by the leading field already, those of a sorted copy, are not dealt: a part's keys are read from them
+//! in place when its turn comes (see [`ordered`](super::ordered)), and are in order. If others bring keys to the part too, they are
+//! sorted and merged in.
+//!
 //! Parts are ranges of keys of about equal row counts, found from a sample: users are far from evenly spread over
 //! their numbers. A part always holds all keys that share the leading fields, so that a consumer sees a user whole.
 
 use std::ops::Range;
 
-use super::driver::{Chunk, Input, Scan, deal, scan_apart};
+use super::decode::{CHUNK_ROWS, Scratch, scratch};
+use super::driver::{Chunk, Input, Scan, deal, scan_morsels};
 use super::keys::{Key, KeyScratch, Layout};
+use super::ordered::Ordered;
 use super::room::Room;
+use super::selection::SelectionScratch;
 use super::sort::sort;
 
 /// Keys that a part should have.
@@ -40,6 +47,9 @@ const CHUNK_BLOCKS: usize = 16 << 10;
 
 /// The most passes over the columns that a small budget of memory can ask for.
 const MAX_PASSES: usize = 64;
+
+/// Where dealt keys are fewer than this part of those in order, they are merged in.
+const FEW_DEALT: usize = 8;
 
 /// Bits of the table from leading key bits to parts.
 const BUCKET_BITS: u32 = 14;
@@ -77,23 +87,100 @@ fn group_by<K: Key, P: Parts>(input: &Input<'_>, layout: &Layout<'_>, leading: u
     let bounds = Bounds::sampled::<K>(input, layout, leading);
     let low = if P::LEADING_ONLY { layout.bits_below(leading) } else { 0 };
     let mut partials = Vec::new();
+    let mut morsels = input.morsels(|segment| !bounds.ordered.has(segment));
+    morsels.extend(bounds.ordered.strays());
     for parts in bounds.passes(input.memory() / size_of::<K>() as u64) {
         let dealing = Deal { layout, bounds: &bounds, parts: parts.clone(), _key: std::marker::PhantomData::<K> };
-        let dealt = scan_apart(input, &dealing);
+        let dealt = scan_morsels(input, &morsels, &dealing);
         partials.extend(deal(parts.len(), |tasks| {
             let mut partial = consumer.start();
-            let (mut keys, mut scratch) = (Vec::new(), Vec::new());
+            let mut buffers = Buffers::default();
             for part in tasks.map(|task| parts.start + task) {
                 let slices: Vec<&[K]> = dealt.iter().flat_map(|(worker, _)| worker.of_part(part)).collect();
-                if !slices.is_empty() {
-                    let sorted = sort(&slices, (&mut keys, &mut scratch), low, bounds.high_bit(part));
-                    consumer.part(&mut partial, part, sorted);
+                let is_sorted = buffers.read(input, layout, &bounds, part) && P::LEADING_ONLY;
+                let keys = buffers.joined(is_sorted, slices, low, bounds.high_bit(part));
+                if !keys.is_empty() {
+                    consumer.part(&mut partial, part, keys);
                 }
             }
             partial
         }));
     }
     partials
+}
+
+/// One worker's room for the keys of a part.
+struct Buffers<K> {
+    /// Those of segments that ascend, and how many they are.
+    ascending: Vec<K>,
+    count: usize,
+    keys: Vec<K>,
+    scratch: Vec<K>,
+    ordinals: Scratch<u64>,
+    selection: SelectionScratch,
+}
+
+impl<K: Key> Default for Buffers<K> {
+    fn default() -> Self {
+        let (ascending, count, keys, scratch) = Default::default();
+        Self { ascending, count, keys, scratch, ordinals: self::scratch(), selection: SelectionScratch::new() }
+    }
+}
+
+impl<K: Key> Buffers<K> {
+    /// Reads the keys of a part from the segments that ascend; whether together they ascend by the leading fields.
+    fn read(&mut self, input: &Input<'_>, layout: &Layout<'_>, bounds: &Bounds, part: usize) -> bool {
+        let below = bounds.below_leading;
+        let (mut count, mut is_ascending) = (0, true);
+        let Self { ascending, ordinals, selection, .. } = self;
+        bounds.ordered.rows(bounds.buckets[part], |segment, rows| {
+            let first = count;
+            input.rows(segment, rows, selection, |chunk| {
+                if ascending.len() < count + CHUNK_ROWS {
+                    ascending.resize((count + CHUNK_ROWS).max(2 * count), K::default());
+                }
+                layout.pack(chunk, ordinals, &mut ascending[count..count + chunk.len()]);
+                count += chunk.len();
+            });
+            if first > 0 && first < count {
+                let leading = |place: usize| ascending[place].range(below, K::BITS);
+                is_ascending &= leading(first - 1) <= leading(first);
+            }
+        });
+        self.count = count;
+        is_ascending
+    }
+
+    /// The keys that were read and those of the slices, sorted from bit `low` on; `is_sorted` says that what was read is.
+    fn joined(&mut self, is_sorted: bool, slices: Vec<&[K]>, low: u32, high: u32) -> &[K] {
+        let Self { ascending, count, keys, scratch, .. } = self;
+        let ascending = &ascending[..*count];
+        let dealt: usize = slices.iter().map(|slice| slice.len()).sum();
+        if is_sorted && dealt == 0 {
+            return ascending;
+        }
+        if is_sorted && dealt < ascending.len() / FEW_DEALT {
+            let sorted = sort(&slices, (keys, scratch), low, high).to_vec();
+            merge(ascending, &sorted, low, keys);
+            return keys;
+        }
+        let slices: Vec<&[K]> = slices.into_iter().chain([ascending]).collect();
+        sort(&slices, (keys, scratch), low, high)
+    }
+}
+
+/// Merges two slices of keys, each sorted by the bits from `low` on.
+fn merge<K: Key>(left: &[K], right: &[K], low: u32, into: &mut Vec<K>) {
+    into.clear();
+    let mut start = 0;
+    for key in right {
+        let above = key.range(low, K::BITS);
+        let end = start + left[start..].partition_point(|other| other.range(low, K::BITS) <= above);
+        into.extend_from_slice(&left[start..end]);
+        into.push(*key);
+        start = end;
+    }
+    into.extend_from_slice(&left[start..]);
 }
 
 /// Which part a key belongs to.
@@ -107,8 +194,12 @@ struct Bounds {
     part_of_bucket: Vec<u16>,
     /// One a part: its first bucket and its last.
     buckets: Vec<(usize, usize)>,
-    /// Keys to be expected in all.
+    /// Keys to be expected to be dealt.
     expected: u64,
+    /// What is not dealt.
+    ordered: Ordered,
+    /// Bits below the leading fields.
+    below_leading: u32,
 }
 
 impl Bounds {
@@ -116,20 +207,37 @@ impl Bounds {
         let leading_bits = layout.bits() - layout.bits_below(leading);
         let bits = BUCKET_BITS.min(leading_bits);
         let shift = layout.bits() - bits;
-        let mut rows_of_bucket = vec![0_usize; 1 << bits];
-        let (mut seen, mut sampled) = (0, 0);
+        let ordered = if leading == 1 {
+            Ordered::find(input, layout.field(0), 1 << bits, leading_bits - bits)
+        } else {
+            Ordered::none(input)
+        };
+        let (mut seen, mut sampled, mut dealt) = (0_usize, 0_usize, 0_usize);
+        let mut of_dealt = vec![0_usize; 1 << bits];
         let mut scratch = layout.scratch::<K>();
         input.sample(SAMPLE_ROWS, |chunk| {
             seen += chunk.rows();
             sampled += chunk.len();
-            for key in layout.keys(chunk, &mut scratch) {
-                rows_of_bucket[key.digit(shift, (1 << bits) - 1)] += 1;
+            if !ordered.has(chunk.segment()) {
+                dealt += chunk.rows();
+                for key in layout.keys(chunk, &mut scratch) {
+                    of_dealt[key.digit(shift, (1 << bits) - 1)] += 1;
+                }
             }
         });
-        // The share of rows that the filter covers, seen in the sample, scales the number of parts.
-        let expected = (input.candidate_rows() as u128 * sampled as u128 / (seen as u128).max(1)) as usize;
-        let wanted = (expected / PART_KEYS).clamp(1, MAX_PARTS);
-        let per_part = sampled.div_ceil(wanted).max(1);
+        // The share of rows that the filter covers, seen in the sample, scales what is known of each bucket.
+        let share = |part: usize, whole: usize, rows: usize| {
+            usize::try_from(rows as u128 * part as u128 / (whole as u128).max(1)).unwrap_or(usize::MAX)
+        };
+        let dealt_rows = input.candidates().filter(|(index, _)| !ordered.has(*index)).map(|(_, segment)| segment.rows);
+        let dealt_rows: usize = dealt_rows.sum();
+        let mut rows_of_bucket = of_dealt;
+        rows_of_bucket.iter_mut().for_each(|rows| *rows = share(dealt_rows, dealt, *rows));
+        ordered.count(|bucket, rows| rows_of_bucket[bucket] += share(sampled, seen, rows).max(1));
+        let all: usize = rows_of_bucket.iter().sum();
+        let wanted = (all / PART_KEYS).clamp(1, MAX_PARTS);
+        let per_part = all.div_ceil(wanted).max(1);
+        let expected = share(sampled, seen, dealt_rows);
         let (mut part, mut filled) = (0_u16, 0);
         let part_of_bucket = rows_of_bucket.iter().map(|rows| {
             if filled + rows > per_part && filled > 0 && usize::from(part) + 1 < MAX_PARTS {
@@ -145,7 +253,8 @@ impl Bounds {
             let (first, last) = &mut buckets[usize::from(*part)];
             (*first, *last) = (bucket.min(*first), bucket);
         }
-        Self { shift, bits, part_of_bucket, buckets, expected: expected as u64 }
+        let below_leading = layout.bits_below(leading);
+        Self { shift, bits, part_of_bucket, buckets, expected: expected as u64, ordered, below_leading }
     }
 
     fn parts(&self) -> usize {

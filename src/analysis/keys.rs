@@ -159,16 +159,21 @@ impl<'a> Layout<'a> {
     /// The keys of a chunk's selected rows.
     pub(crate) fn keys<'s, K: Key>(&self, chunk: &Chunk<'_>, scratch: &'s mut KeyScratch<K>) -> &'s [K] {
         let keys = &mut scratch.keys[..chunk.len()];
+        self.pack(chunk, &mut scratch.ordinals, keys);
+        keys
+    }
+
+    /// Puts the keys of a chunk's selected rows into `keys`, which has as many.
+    pub(crate) fn pack<K: Key>(&self, chunk: &Chunk<'_>, ordinals: &mut Scratch<u64>, keys: &mut [K]) {
         keys.fill(K::default());
         for field in &self.fields {
             let bits = field.bits();
             if bits == K::BITS {
-                chunk.put_ordinals(field, &mut scratch.ordinals, keys, |key, ordinal| *key = K::from_ordinal(ordinal));
+                chunk.put_ordinals(field, ordinals, keys, |key, ordinal| *key = K::from_ordinal(ordinal));
             } else {
-                chunk.put_ordinals(field, &mut scratch.ordinals, keys, |key, ordinal| *key = key.append(bits, ordinal));
+                chunk.put_ordinals(field, ordinals, keys, |key, ordinal| *key = key.append(bits, ordinal));
             }
         }
-        keys
     }
 }
 

@@ -5,8 +5,8 @@
 //!
 //! - `filter` says which events are covered, `selection` finds their rows;
 //! - `driver` deals rows to threads and merges what they made: the only place that knows threads;
-//! - `field` and `keys` turn columns into small numbers, `group` and `sort` bring equal ones together,
-//!   `tally` counts within one group, `quantiles` selects without sorting; `numbering` numbers sessions over all segments;
+//! - `field` and `keys` turn columns into small numbers, `group` and `sort` bring equal ones together, but where `ordered` finds
+//!   that they are, `tally` counts within one group, `quantiles` selects without sorting; `numbering` numbers sessions over all segments;
 //! - `decode` widens a chunk of a column; everything above works on plain slices of one type.
 //!
 //! Kernels know no files, no segments' layout and no threads. They see [`Events`], borrowed from a snapshot.
@@ -25,6 +25,7 @@ mod keys;
 mod kinds;
 mod number;
 mod numbering;
+mod ordered;
 mod parameter;
 mod quantiles;
 mod reach;

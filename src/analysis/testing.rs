@@ -403,10 +403,22 @@ impl StoredColumn {
     }
 }
 
-/// Runs every analysis on the events, cut into segments, and compares with its oracle.
+/// The same events with the first `count` of them in order of user and session, as a sorted copy has them.
+pub(crate) fn sorted_by_user(events: &[Event], count: usize) -> Vec<Event> {
+    let mut events = events.to_vec();
+    events[..count].sort_by_key(|event| (event.user_id, event.user_session.unwrap_or_default()));
+    events
+}
+
+/// Runs every analysis on the events, cut into segments, as they are and beside a sorted copy of some or all of them, and compares
+/// with its oracle.
 pub(crate) fn check(events: &[Event], filter: &Filter, segment_rows: usize, choice: u64, threads: usize) {
     let stored = Stored::new(events, segment_rows, choice);
     let input = Input::new(stored.events(), filter);
+    let copied = if choice.is_multiple_of(2) { events.len() } else { choice as usize % (events.len() + 1) };
+    let copy = Stored::new(&sorted_by_user(events, copied), segment_rows, choice);
+    // One that is chosen whatever the filter skips, and one as it is chosen.
+    let sorted = [Input::new(copy.events(), filter), Input::new(stored.events(), filter).beside(copy.events())];
     let covered: Vec<Event> = events.iter().filter(|event| covers(filter, event)).cloned().collect();
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
     for analysis in registry() {
@@ -419,6 +431,11 @@ pub(crate) fn check(events: &[Event], filter: &Filter, segment_rows: usize, choi
             let frugal = Input::new(stored.events(), filter).within(1);
             let again = pool.install(|| analysis.run(&frugal, &parameters)).unwrap();
             assert_eq!(table.rows, again.rows, "{} with {set:?} and no memory", analysis.name());
+            let frugal = Input::new(stored.events(), filter).beside(copy.events()).within(1);
+            for sorted in sorted.iter().chain([&frugal]) {
+                let again = pool.install(|| analysis.run(sorted, &parameters)).unwrap();
+                assert_eq!(table.rows, again.rows, "{} with {set:?} and {copied} rows sorted", analysis.name());
+            }
             let expected = analysis.oracle(&covered, &parameters);
             assert_eq!(rows_of(&table.rows), expected, "{} with {set:?}", analysis.name());
         }

@@ -805,13 +805,24 @@ pub(crate) struct Rejects {
   cartlog compact
   cartlog compact --store shop
   cartlog compact --drop-before 2019-11-01      events before November go; the next load does not bring them back
+  cartlog compact --by-user                     most analyses of users and sessions take half the time or less
 
 A load or ingest merges its own small segments as it goes; this merges whatever still fits together, after many small
-loads, say. Rows keep their order and every answer stays the same. Readers are not disturbed; a load must not be at work.")]
+loads, say. Rows keep their order and every answer stays the same. Readers are not disturbed; a load must not be at work (with --by-user it
+may be: then nothing is merged).
+
+--by-user writes the events a second time, in order of their users, for whoever asks again and again: analyses of users and
+sessions find each user's events together instead of collecting them. It takes about as much disk as the store's segments,
+is made in seconds for millions of events, and within --memory. Answers stay the same. Events that are loaded later are read
+beside it; run it again when they are many. Once segments that it stands for are merged or dropped, it is no longer used, and
+compact removes it. To be without it, delete the folder store/sorted.")]
 pub(crate) struct Compact {
     /// First drop the events before this time (UTC): 2019-11-01, or 2019-11-01T12:00:00Z
     #[arg(long, value_name = "TIME")]
     pub(crate) drop_before: Option<String>,
+    /// Then keep the events in order of their users too, for faster analyses; takes as much disk again
+    #[arg(long)]
+    pub(crate) by_user: bool,
 }
 
 #[cfg(test)]

@@ -30,6 +30,6 @@ pub use line::{Header, count_rows, is_blank, recognise_header};
 pub use parser::{BlockParser, EventDictionaries, Gathered, Layout, MAX_LINE_BYTES, MAX_TEXT_BYTES, Parsed, Position};
 pub use reason::is_cut;
 pub use schema::{
-    BRAND, CATEGORY_CODE, CATEGORY_ID, EVENT_TIME, EVENT_TYPE, HEADER, PRICE, PRICE_SCALE, PRODUCT_ID, USER_ID,
-    USER_SESSION, schema,
+    BRAND, BY_USER, CATEGORY_CODE, CATEGORY_ID, EVENT_TIME, EVENT_TYPE, HEADER, PRICE, PRICE_SCALE, PRODUCT_ID,
+    USER_ID, USER_SESSION, schema,
 };

@@ -1,6 +1,6 @@
 //! The nine columns of the public REES46 "multi category store" layout, in order.
 
-use cartlog_storage::store::{ColumnSchema, ColumnType, Schema};
+use cartlog_storage::store::{ColumnSchema, ColumnType, Schema, SortOrder};
 
 /// When it happened, in milliseconds UTC.
 pub const EVENT_TIME: usize = 0;
@@ -20,6 +20,9 @@ pub const PRICE: usize = 6;
 pub const USER_ID: usize = 7;
 /// The user's session, nearly always a UUID.
 pub const USER_SESSION: usize = 8;
+
+/// The order of a sorted copy by user: each user's events together, and in them each session's.
+pub const BY_USER: SortOrder = SortOrder { column: USER_ID, within: USER_SESSION };
 
 /// Decimal digits kept after the point of a price.
 pub const PRICE_SCALE: u8 = 4;

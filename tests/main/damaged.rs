@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use cartlog::analysis::{Filter, Input, Parameters, registry};
+use cartlog::event::BY_USER;
 use cartlog::pipeline::{Interrupt, LoadPlan, NoProgress, load, store_directory};
 use cartlog_storage::io::{Directory, MemoryDirectory, OsDirectory};
-use cartlog_storage::store::Snapshot;
+use cartlog_storage::store::{Snapshot, SortOptions, sort_copy};
 use tempfile::tempdir;
 
 use crate::events::{file, lines, text};
@@ -21,6 +22,14 @@ fn loaded() -> MemoryDirectory {
     for name in from.list("").unwrap() {
         memory.create(&name).unwrap().append(&from.map(&name).unwrap()).unwrap();
     }
+    memory
+}
+
+/// The same with a copy of its rows in order of user.
+fn sorted() -> MemoryDirectory {
+    let memory = loaded();
+    let directory: Arc<dyn Directory> = Arc::new(memory.clone());
+    sort_copy(&directory, BY_USER, &SortOptions { segment_rows: 100, ..SortOptions::default() }, |_| {}).unwrap();
     memory
 }
 
@@ -57,4 +66,23 @@ fn a_flipped_bit_never_ends_an_analysis_in_a_panic() {
         }
     }
     assert!(refused > 0, "no damage showed: the test shows nothing");
+}
+
+#[test]
+fn a_flipped_bit_of_a_sorted_copy_is_not_even_an_error() {
+    let memory = sorted();
+    assert!(Snapshot::open(Arc::new(memory.clone())).unwrap().sorted().is_some());
+    let mut passed_over = 0;
+    for name in memory.list("sorted").unwrap() {
+        let path = format!("sorted/{name}");
+        for offset in (0..memory.length(&path).unwrap()).step_by(97) {
+            let mask = 1 << (offset / 97 % 8);
+            memory.damage(&path, offset, mask).unwrap();
+            let snapshot = Snapshot::open(Arc::new(memory.clone())).unwrap();
+            passed_over += usize::from(snapshot.sorted().is_none());
+            assert_eq!(ask(&snapshot), 0, "{path} byte {offset}");
+            memory.damage(&path, offset, mask).unwrap();
+        }
+    }
+    assert!(passed_over > 0, "no damage was met when the copy was opened: the test shows nothing");
 }

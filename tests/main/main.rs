@@ -14,4 +14,5 @@ mod mend;
 mod produce;
 mod repair;
 mod serve;
+mod sorted;
 mod stored;

@@ -73,6 +73,7 @@ impl Analysis for BrandPerformance {
     }
 
     fn run(&self, input: &Input<'_>, _parameters: &Parameters) -> Result<Table, AnalysisError> {
+        let input = input.by_user();
         let events = input.events();
         let reached = reach(input, vec![Field::ranked(events, BRAND)]);
         let layout = Layout::new(vec![Field::offset(events, PRODUCT_ID), Field::ranked(events, BRAND)]);

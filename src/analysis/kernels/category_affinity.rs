@@ -197,6 +197,7 @@ impl Analysis for CategoryAffinity {
     }
 
     fn run(&self, input: &Input<'_>, parameters: &Parameters) -> Result<Table, AnalysisError> {
+        let input = input.by_user();
         let events = input.events();
         let layout = Layout::new(vec![Field::offset(events, USER_ID), Field::ranked(events, CATEGORY_CODE)]);
         let kernel = Users { layout: &layout };

@@ -83,6 +83,7 @@ impl Analysis for KeyFigures {
 
     #[expect(clippy::cast_precision_loss, reason = "counts of sessions are below 2^53")]
     fn run(&self, input: &Input<'_>, _parameters: &Parameters) -> Result<Table, AnalysisError> {
+        let input = input.by_user();
         let events = input.events();
         let reached = reach(input, Vec::new()).with_events();
         let sold = reached.first().map(|(_, reach)| *reach).unwrap_or_default();

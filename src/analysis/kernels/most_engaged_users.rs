@@ -140,6 +140,7 @@ impl Analysis for MostEngagedUsers {
     }
 
     fn run(&self, input: &Input<'_>, _parameters: &Parameters) -> Result<Table, AnalysisError> {
+        let input = input.by_user();
         let events = input.events();
         let layout = Layout::new(vec![
             Field::offset(events, USER_ID),

@@ -70,11 +70,11 @@ impl Analysis for SalesHistory {
     }
 
     fn run(&self, input: &Input<'_>, _parameters: &Parameters) -> Result<Table, AnalysisError> {
-        let events = input.events();
-        let day = || Field::periods(events, EVENT_TIME, DAY, 0);
-        let reached = reach(input, vec![day()]);
+        let by_user = input.by_user();
+        let reached = reach(by_user, vec![Field::periods(by_user.events(), EVENT_TIME, DAY, 0)]);
         let purchases = input.only("purchase");
-        let layout = Layout::new(vec![day(), Field::identified(&purchases, USER_SESSION)]);
+        let day = Field::periods(input.events(), EVENT_TIME, DAY, 0);
+        let layout = Layout::new(vec![day, Field::identified(&purchases, USER_SESSION)]);
         let orders = group(&purchases, &layout, 2, &Orders { layout: &layout });
         let orders = |day: u64| orders.iter().map(|orders| orders[index(day)]).sum::<u64>();
 

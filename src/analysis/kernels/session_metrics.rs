@@ -147,6 +147,7 @@ impl Analysis for SessionMetrics {
     }
 
     fn run(&self, input: &Input<'_>, _parameters: &Parameters) -> Result<Table, AnalysisError> {
+        let input = input.by_user();
         let events = input.events();
         let layout = Layout::new(vec![
             Field::identified(input, USER_SESSION),

@@ -50,6 +50,7 @@ impl Analysis for TopInteractions {
     }
 
     fn run(&self, input: &Input<'_>, parameters: &Parameters) -> Result<Table, AnalysisError> {
+        let input = input.by_user();
         let events = input.events();
         let layout = Layout::new(vec![Field::offset(events, USER_ID), Field::ranked(events, CATEGORY_CODE)]);
         let top = most_frequent(input, &layout, parameters.rows(&LIMIT));

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use cartlog_storage::groups;
 use cartlog_storage::io::{Directory, OsDirectory};
 use cartlog_storage::log::{self, LogReport};
-use cartlog_storage::store::{self, Damage, StoreError, VerifyReport};
+use cartlog_storage::store::{self, Damage, SortedReport, StoreError, VerifyReport};
 use serde_json::{Value, json};
 
 use super::{no_store, open_store};
@@ -20,6 +20,14 @@ pub(super) fn execute(options: &Verify, settings: &Settings) -> Result<()> {
     let start = Instant::now();
     let log = check_log(settings)?;
     let mut store = check_store(settings, log.is_some())?;
+    let is_copy_damaged = |report: &VerifyReport| report.sorted.as_ref().is_some_and(|copy| !copy.damage.is_empty());
+    let removed = if options.repair && store.as_ref().is_some_and(is_copy_damaged) {
+        let freed = store::remove_copy(&open_store(settings)?).context("the damaged sorted copy can't be removed")?;
+        store = check_store(settings, log.is_some())?;
+        Some(freed)
+    } else {
+        None
+    };
     let repaired = match &store {
         Some(found) if options.repair && !found.is_sound() => {
             let repaired = repair(settings)?;
@@ -30,20 +38,27 @@ pub(super) fn execute(options: &Verify, settings: &Settings) -> Result<()> {
     };
     if settings.json {
         let mut object = json(store.as_ref(), log.as_ref());
+        object["sorted_copy_removed"] = json!(removed.is_some());
         object["repair"] = repaired.as_ref().map_or(Value::Null, repair_json);
         println!("{object}");
     } else {
+        if removed.is_some() {
+            println!("the damaged sorted copy is removed; `cartlog compact --by-user` makes a new one");
+        }
         repaired.iter().for_each(print_repair);
         store.iter().for_each(print_damage);
         log.iter().for_each(print_faults);
         if !settings.quiet {
-            for line in store.iter().map(store_summary).chain(log.iter().map(log_summary)) {
+            let copy = store.iter().filter_map(|report| report.sorted.as_ref());
+            let copy: Vec<String> = copy.map(copy_summary).collect();
+            for line in store.iter().map(store_summary).chain(copy).chain(log.iter().map(log_summary)) {
                 println!("{line}");
             }
             println!("Checked in {}.", text::duration(start.elapsed()));
         }
     }
-    let damage = store.map_or(0, |report| report.damage.len()) + log.map_or(0, |report| report.faults.len());
+    let damage = store.map_or(0, |report| report.damage.len() + report.sorted.map_or(0, |copy| copy.damage.len()))
+        + log.map_or(0, |report| report.faults.len());
     if damage > 0 {
         bail!("what is in {} is damaged in {}", settings.store.display(), text::counted(damage as u64, "place"));
     }
@@ -131,7 +146,12 @@ fn json(store: Option<&VerifyReport>, log: Option<&LogReport>) -> Value {
         || json!({}),
         |report| {
             let damage: Vec<_> = report.damage.iter().map(damage_json).collect();
-            json!({ "files": report.files, "bytes": report.bytes, "rows": report.rows, "damage": damage })
+            let copy = report.sorted.as_ref().map(|copy| {
+                json!({ "rows": copy.rows, "segments": copy.segments, "bytes": copy.bytes, "is_current": copy.is_current,
+                    "damage": copy.damage })
+            });
+            json!({ "files": report.files, "bytes": report.bytes, "rows": report.rows, "damage": damage,
+                "sorted_copy": copy })
         },
     );
     object["log"] = log.map_or(Value::Null, |report| {
@@ -153,6 +173,9 @@ fn damage_json(damage: &Damage) -> Value {
 
 fn print_damage(report: &VerifyReport) {
     report.damage.iter().for_each(|damage| println!("{}", damage_line(damage)));
+    for damage in report.sorted.iter().flat_map(|copy| &copy.damage) {
+        println!("sorted copy, which `cartlog verify --repair` removes: {damage}");
+    }
 }
 
 fn damage_line(damage: &Damage) -> String {
@@ -179,6 +202,20 @@ fn store_summary(report: &VerifyReport) -> String {
         text::counted(report.files, "file"),
         text::bytes(report.bytes),
         verdict(report.is_sound())
+    )
+}
+
+fn copy_summary(report: &SortedReport) -> String {
+    let state = match (report.damage.is_empty(), report.is_current) {
+        (false, _) => "damaged",
+        (true, true) => "all sound, in use",
+        (true, false) => "not in use, as the store has changed what it stands for; `cartlog compact` removes it",
+    };
+    format!(
+        "copy:  {} in order of user in {} ({}): {state}",
+        text::counted(report.rows, "row"),
+        text::counted(report.segments as u64, "segment"),
+        text::bytes(report.bytes)
     )
 }
 

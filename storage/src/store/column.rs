@@ -26,6 +26,32 @@ pub enum Packed<'a> {
     U64(&'a [u64]),
 }
 
+impl<'a> ColumnView<'a> {
+    /// The numbers behind the values, one a row.
+    #[must_use]
+    pub fn packed(&self) -> Packed<'a> {
+        match *self {
+            Self::Integers(Integers::Frame { packed, .. }) => packed,
+            Self::Integers(Integers::Dictionary { codes, .. }) | Self::Codes(codes) => codes,
+            Self::Identifiers(identifiers) => identifiers.codes,
+        }
+    }
+
+    /// Whether no row's number is below that of the row before; of integers, whether no value is.
+    #[must_use]
+    pub fn ascends(&self) -> bool {
+        let rises = !matches!(self, Self::Integers(Integers::Frame { multiplier: ..1, .. }));
+        rises
+            && match self.packed() {
+                Packed::Zero(_) => true,
+                Packed::U8(numbers) => numbers.is_sorted(),
+                Packed::U16(numbers) => numbers.is_sorted(),
+                Packed::U32(numbers) => numbers.is_sorted(),
+                Packed::U64(numbers) => numbers.is_sorted(),
+            }
+    }
+}
+
 impl Packed<'_> {
     /// The number of rows.
     #[must_use]
@@ -58,6 +84,17 @@ impl Packed<'_> {
             Self::U16(numbers) => u64::from(numbers[row]),
             Self::U32(numbers) => u64::from(numbers[row]),
             Self::U64(numbers) => numbers[row],
+        }
+    }
+
+    /// Appends what `value` makes of the numbers of some rows.
+    pub(crate) fn gather<T: Clone>(&self, rows: &[u32], into: &mut Vec<T>, value: impl Fn(u64) -> T) {
+        match self {
+            Self::Zero(_) => into.resize(into.len() + rows.len(), value(0)),
+            Self::U8(numbers) => into.extend(rows.iter().map(|row| value(numbers[*row as usize].into()))),
+            Self::U16(numbers) => into.extend(rows.iter().map(|row| value(numbers[*row as usize].into()))),
+            Self::U32(numbers) => into.extend(rows.iter().map(|row| value(numbers[*row as usize].into()))),
+            Self::U64(numbers) => into.extend(rows.iter().map(|row| value(numbers[*row as usize]))),
         }
     }
 
@@ -108,6 +145,16 @@ impl Integers<'_> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Appends the values of some rows.
+    pub(crate) fn gather(&self, rows: &[u32], into: &mut Vec<i64>) {
+        match *self {
+            Self::Frame { base, multiplier, packed } => {
+                packed.gather(rows, into, |packed| base.wrapping_add(multiplier.wrapping_mul(packed as i64)));
+            }
+            Self::Dictionary { values, codes } => codes.gather(rows, into, |code| values[code as usize]),
+        }
     }
 
     /// The value of one row: for single rows; a loop matches the encoding once and reads the slices.

@@ -145,24 +145,10 @@ impl Sealer {
 
     /// A segment's rows, every byte of it checked: what is copied gets new checksums, which must not cover up damage.
     pub(crate) fn read_sound(&self, record: &SegmentRecord) -> Result<super::Batch, StoreError> {
-        let name = FileKind::Segment.name(record.file);
         let segment = open_segment(&*self.directory, record, &self.manifest.schema)?;
-        if let Some(page) = segment.damaged_pages().first() {
-            let column = &self.manifest.schema.columns[page.column].name;
-            return Err(StoreError::corrupt(
-                &name,
-                page.offset,
-                format!("column {column:?}: the page's CRC32C is wrong"),
-            ));
-        }
         let lengths: Vec<usize> = self.encoder.dictionaries.iter().map(|dictionary| dictionary.len()).collect();
-        match segment.inconsistency(&lengths) {
-            Some((column, what)) => {
-                let column = &self.manifest.schema.columns[column].name;
-                Err(StoreError::corrupt(&name, 0, format!("column {column:?}: {what}")))
-            }
-            None => Ok(segment.to_batch()),
-        }
+        segment.check_sound(&self.manifest.schema, &lengths)?;
+        Ok(segment.to_batch())
     }
 }
 

@@ -24,6 +24,7 @@ mod schema;
 mod sealer;
 mod segment;
 mod snapshot;
+mod sorted;
 mod sources;
 mod verify;
 mod writer;
@@ -43,6 +44,9 @@ pub use repairing::{LostSegment, Repair, RepairSummary};
 pub use schema::{ColumnSchema, ColumnType, Schema};
 pub use segment::{ColumnStatistics, DamagedPage, EncodedSegment, Segment};
 pub use snapshot::Snapshot;
+pub use sorted::{
+    SortOptions, SortOrder, SortSummary, SortedCopy, SortedReport, remove_copy, remove_stale_copy, sort_copy,
+};
 pub use sources::{KnownRange, KnownSource, SourceId, SourceRange};
 pub use verify::{Damage, VerifyReport, verify};
 pub use writer::{StoreWriter, WriterOptions};

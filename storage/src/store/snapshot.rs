@@ -10,13 +10,16 @@ use std::sync::Arc;
 use crate::io::Directory;
 
 use super::manifest::{FileKind, Manifest, SegmentRecord};
-use super::{Dictionary, KnownSource, LogPosition, Rejects, Schema, Segment, StoreError, Totals, dictionary};
+use super::{
+    Dictionary, KnownSource, LogPosition, Rejects, Schema, Segment, SortedCopy, StoreError, Totals, dictionary,
+};
 
 /// The store as of one commit. Cheap to clone; stays readable whatever is written or merged later.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
     schema: Arc<Schema>,
     segments: Vec<Arc<Segment>>,
+    sorted: Option<Arc<SortedCopy>>,
     /// One a column; empty for columns that have none.
     dictionaries: Vec<Arc<Dictionary>>,
     sources: Vec<KnownSource>,
@@ -64,6 +67,7 @@ impl Snapshot {
         Self {
             schema: Arc::new(schema),
             segments: segments.into_iter().map(Arc::new).collect(),
+            sorted: None,
             dictionaries,
             sources: Vec::new(),
             positions: Vec::new(),
@@ -83,6 +87,13 @@ impl Snapshot {
     #[must_use]
     pub fn segments(&self) -> &[Arc<Segment>] {
         &self.segments
+    }
+
+    /// The rows of some of the segments in another order, if the store has such a copy (see
+    /// [`sort_copy`](super::sort_copy)) and it still stands for segments of this snapshot.
+    #[must_use]
+    pub fn sorted(&self) -> Option<&SortedCopy> {
+        self.sorted.as_deref()
     }
 
     /// A column's dictionary; an empty one if the column has none.
@@ -187,9 +198,11 @@ impl Snapshot {
                 None => Arc::new(dictionary::read(&**directory, record)?),
             };
         }
+        let sorted = SortedCopy::open(&**directory, &manifest, before.and_then(Self::sorted)).map(Arc::new);
         Ok(Self {
             schema: Arc::new(manifest.schema.clone()),
             segments,
+            sorted,
             dictionaries,
             sources: manifest.sources.iter().cloned().collect(),
             positions: manifest.positions.clone(),
@@ -213,22 +226,30 @@ pub(crate) fn open_segment(
     schema: &Schema,
 ) -> Result<Segment, StoreError> {
     let name = FileKind::Segment.name(record.file);
-    let data = directory.map(&name).map_err(|error| match error.kind() {
-        ErrorKind::NotFound => StoreError::MissingFile { file: name.clone() },
-        ErrorKind::OutOfMemory => StoreError::NoMap { file: name.clone(), source: error },
-        _ => StoreError::io(&name, "mapping")(error),
+    open_named(directory, &name, (record.rows, record.length, record.checksum), schema)
+}
+
+/// Maps a segment by its name and checks that it has the rows, the length and the checksum that a manifest says.
+pub(crate) fn open_named(
+    directory: &dyn Directory,
+    name: &str,
+    expected: (u64, u64, u32),
+    schema: &Schema,
+) -> Result<Segment, StoreError> {
+    let data = directory.map(name).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => StoreError::MissingFile { file: name.to_owned() },
+        ErrorKind::OutOfMemory => StoreError::NoMap { file: name.to_owned(), source: error },
+        _ => StoreError::io(name, "mapping")(error),
     })?;
-    let segment = Segment::open(&name, data, schema)?;
-    let (rows, length) = (segment.rows() as u64, segment.length());
-    if (rows, length, segment.checksum()) != (record.rows, record.length, record.checksum) {
+    let segment = Segment::open(name, data, schema)?;
+    let (rows, length, checksum) = (segment.rows() as u64, segment.length(), segment.checksum());
+    if (rows, length, checksum) != expected {
+        let (expected_rows, expected_length, expected_checksum) = expected;
         let what = format!(
-            "{rows} rows, {length} bytes, checksum {:08x}; the manifest says {}, {}, {:08x}",
-            segment.checksum(),
-            record.rows,
-            record.length,
-            record.checksum
+            "{rows} rows, {length} bytes, checksum {checksum:08x}; the manifest says {expected_rows}, {expected_length}, \
+             {expected_checksum:08x}"
         );
-        return Err(StoreError::corrupt(&name, 0, what));
+        return Err(StoreError::corrupt(name, 0, what));
     }
     Ok(segment)
 }

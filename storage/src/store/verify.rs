@@ -6,7 +6,7 @@ use crate::io::Directory;
 
 use super::manifest::{self, FileKind, FramedRecord, Manifest};
 use super::snapshot::open_segment;
-use super::{Dictionary, StoreError, dictionary, rejects};
+use super::{Dictionary, SortedReport, StoreError, dictionary, rejects, sorted};
 
 /// What a check of a whole store found.
 #[derive(Debug, Clone, Default)]
@@ -19,6 +19,8 @@ pub struct VerifyReport {
     pub rows: u64,
     /// What is wrong; empty if the store is sound.
     pub damage: Vec<Damage>,
+    /// The sorted copy, if there is one. Its damage is no damage of the store, which doesn't need it.
+    pub sorted: Option<SortedReport>,
 }
 
 /// A place where a store is not as it was written.
@@ -97,6 +99,7 @@ pub fn verify(directory: &dyn Directory) -> Result<VerifyReport, StoreError> {
             what: format!("column {:?}: the page's CRC32C is wrong", column_name(page.column)),
         }));
     }
+    report.sorted = sorted::verify_copy(directory, &manifest, &lengths);
     Ok(report)
 }
 

@@ -9,5 +9,6 @@ mod history;
 mod mending;
 mod merging;
 mod repairing;
+mod sorting;
 mod support;
 mod writer;

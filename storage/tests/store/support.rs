@@ -7,8 +7,8 @@ use bytes::Bytes;
 use cartlog_storage::io::Directory;
 use cartlog_storage::store::{
     Batch, ColumnSchema, ColumnType, ColumnValues, ColumnView, Delivery, Identifier, IdentifierException,
-    IdentifierValues, KnownSource, LogPosition, Reject, Schema, SharedDictionary, Snapshot, SourceRange, StoreError,
-    StoreWriter, Totals, WriterOptions,
+    IdentifierValues, KnownSource, LogPosition, Reject, Schema, Segment, SharedDictionary, Snapshot, SourceRange,
+    StoreError, StoreWriter, Totals, WriterOptions,
 };
 
 /// Deliveries of the load.
@@ -134,8 +134,21 @@ fn checksum(range: &Range<u64>) -> u32 {
 
 pub(crate) fn content(directory: Arc<dyn Directory>) -> Content {
     let snapshot = Snapshot::open(directory).unwrap();
+    let rows = rows(&snapshot, snapshot.segments());
+    assert_eq!(rows.len() as u64, snapshot.rows());
+    Content {
+        rows,
+        rejects: snapshot.rejects().unwrap().map(Result::unwrap).collect(),
+        totals: *snapshot.totals(),
+        positions: snapshot.positions().to_vec(),
+        sources: snapshot.sources().to_vec(),
+    }
+}
+
+/// The rows of some segments with the texts of a snapshot.
+pub(crate) fn rows(snapshot: &Snapshot, segments: &[Arc<Segment>]) -> Vec<Row> {
     let mut rows = Vec::new();
-    for segment in snapshot.segments() {
+    for segment in segments {
         let (
             ColumnView::Integers(times),
             ColumnView::Codes(brands),
@@ -154,12 +167,5 @@ pub(crate) fn content(directory: Arc<dyn Directory>) -> Content {
             (times.get(row), brand, prices.get(row), session)
         }));
     }
-    assert_eq!(rows.len() as u64, snapshot.rows());
-    Content {
-        rows,
-        rejects: snapshot.rejects().unwrap().map(Result::unwrap).collect(),
-        totals: *snapshot.totals(),
-        positions: snapshot.positions().to_vec(),
-        sources: snapshot.sources().to_vec(),
-    }
+    rows
 }

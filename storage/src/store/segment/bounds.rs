@@ -18,6 +18,8 @@ pub(super) struct Bounds {
     values: OnceLock<bool>,
     /// Whether the numbers of the rows stay within the bounds.
     numbers: OnceLock<bool>,
+    /// Whether no row's number is below that of the row before.
+    ascends: OnceLock<bool>,
 }
 
 impl Segment {
@@ -59,6 +61,16 @@ impl Segment {
         }
         let packed = Packed::Zero(self.rows());
         ColumnView::Integers(Integers::Frame { base: entry.min, multiplier: 1, packed })
+    }
+
+    /// Whether no row's value is below that of the row before: of identifiers and codes, whether no number is. The first call for a
+    /// column reads its numbers up to the first descent, which in a column without order is not far.
+    ///
+    /// # Panics
+    /// If the schema has no such column.
+    #[must_use]
+    pub fn ascends(&self, column: usize) -> bool {
+        *self.bounds[column].ascends.get_or_init(|| self.bounded_column(column).ascends())
     }
 
     /// The damage that reading the columns has met so far.

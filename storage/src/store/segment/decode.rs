@@ -17,6 +17,39 @@ impl Segment {
         });
         Batch { columns: columns.collect(), rows: self.rows() }
     }
+
+    /// Appends some of the rows to a batch of the same columns, which has none at first and is to have `expected` in the end.
+    pub(crate) fn append_rows(&self, rows: &[u32], expected: usize, into: &mut Batch) {
+        if into.columns.is_empty() {
+            let empty = |column| match self.column(column) {
+                ColumnView::Integers(_) => ColumnValues::Integers(Vec::with_capacity(expected)),
+                ColumnView::Codes(_) => ColumnValues::Codes(Vec::with_capacity(expected)),
+                ColumnView::Identifiers(_) => ColumnValues::Identifiers(IdentifierValues {
+                    uuids: Vec::with_capacity(expected),
+                    ..IdentifierValues::default()
+                }),
+            };
+            into.columns = (0..self.front.entries.len()).map(empty).collect();
+        }
+        for (column, values) in into.columns.iter_mut().enumerate() {
+            match (self.column(column), values) {
+                (ColumnView::Integers(integers), ColumnValues::Integers(values)) => {
+                    integers.gather(rows, values);
+                }
+                (ColumnView::Codes(codes), ColumnValues::Codes(values)) => {
+                    codes.gather(rows, values, |code| code as u32);
+                }
+                (ColumnView::Identifiers(identifiers), ColumnValues::Identifiers(values)) => {
+                    let mut codes = Vec::new();
+                    identifiers.codes.gather(rows, &mut codes, |code| code);
+                    append(&identifiers, codes.into_iter(), values);
+                }
+                // The columns were made by this schema's segments.
+                _ => {}
+            }
+        }
+        into.rows += rows.len();
+    }
 }
 
 fn numbers(packed: Packed<'_>) -> impl Iterator<Item = u64> {
@@ -25,7 +58,13 @@ fn numbers(packed: Packed<'_>) -> impl Iterator<Item = u64> {
 
 fn values(identifiers: &Identifiers<'_>) -> IdentifierValues {
     let mut values = IdentifierValues::default();
-    for (row, code) in numbers(identifiers.codes).enumerate() {
+    append(identifiers, numbers(identifiers.codes), &mut values);
+    values
+}
+
+fn append(identifiers: &Identifiers<'_>, codes: impl Iterator<Item = u64>, values: &mut IdentifierValues) {
+    let first = values.uuids.len();
+    for (row, code) in (first..).zip(codes) {
         let (uuid, exception) = match identifiers.get(code) {
             Some(Identifier::Uuid(uuid)) => (uuid, None),
             Some(Identifier::Text(text)) => {
@@ -38,5 +77,4 @@ fn values(identifiers: &Identifiers<'_>) -> IdentifierValues {
         values.uuids.push(uuid);
         values.exceptions.extend(exception.map(|text| IdentifierException { row: row as u32, text }));
     }
-    values
 }

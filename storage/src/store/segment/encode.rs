@@ -224,7 +224,7 @@ impl CodeRange {
 }
 
 /// Runs `work(0..count)` on up to `threads` threads and gives the results in order.
-fn on_threads<R: Send>(count: usize, threads: usize, work: impl Fn(usize) -> R + Sync) -> Vec<R> {
+pub(crate) fn on_threads<R: Send>(count: usize, threads: usize, work: impl Fn(usize) -> R + Sync) -> Vec<R> {
     let helpers = threads.min(count).saturating_sub(1);
     if helpers == 0 {
         return (0..count).map(work).collect();

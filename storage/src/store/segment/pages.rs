@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::Segment;
 use super::layout::{Encoding, PAGE, Region, padded};
+use crate::store::{Schema, StoreError};
 
 /// A page whose bytes are not those that were written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +40,21 @@ impl Segment {
             }
         }
         damaged
+    }
+
+    /// Reads every byte and checks every code; `dictionary_lengths` has one entry a column.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] with the first damage and its column.
+    pub(crate) fn check_sound(&self, schema: &Schema, dictionary_lengths: &[usize]) -> Result<(), StoreError> {
+        let corrupt = |offset, column: usize, what: &str| {
+            StoreError::corrupt(&self.name, offset, format!("column {:?}: {what}", schema.columns[column].name))
+        };
+        if let Some(page) = self.damaged_pages().first() {
+            return Err(corrupt(page.offset, page.column, "the page's CRC32C is wrong"));
+        }
+        let inconsistency = self.inconsistency(dictionary_lengths);
+        inconsistency.map_or(Ok(()), |(column, what)| Err(corrupt(0, column, &what)))
     }
 
     /// The rows whose numbers stand in the page that starts `start` bytes into a region of one number a row.
