@@ -44,11 +44,6 @@ impl FrameBuffer {
         }
     }
 
-    /// Whether a frame has arrived whole.
-    pub(super) fn is_complete(&self) -> bool {
-        self.frame_size().is_ok_and(|size| size.is_some_and(|size| self.buffer.len() >= SIZE_LENGTH + size))
-    }
-
     /// Whether a frame has begun to arrive.
     pub(super) fn is_within_frame(&self) -> bool {
         !self.buffer.is_empty()

@@ -48,7 +48,7 @@ pub(super) struct Answer {
 }
 
 /// What is known of one connection from request to request.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Session {
     /// Where the client connects from.
     peer: IpAddr,

@@ -2,7 +2,7 @@
 //!
 //! Who wants a partition on disk asks here and waits. A partition stands in the queue at most once and is synced by one
 //! thread at a time, so that everything appended while one sync runs is covered by the next: the busier the partition,
-//! the more appends share a sync.
+//! the more appends share a sync. Small batches are gathered for a moment before a sync begins.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -63,27 +63,18 @@ impl FlushQueue {
         }
     }
 
-    /// Puts a partition at the end of the queue and gives the first.
-    fn rotate(&self, partition: Arc<Partition>) -> Option<Arc<Partition>> {
-        let mut queue = lock(&self.state);
-        queue.waiting.push_back(partition);
-        queue.waiting.pop_front()
-    }
-
     fn run(&self, checkpoint: &Checkpoint) {
-        let mut next = self.next();
-        while let Some(partition) = next {
+        while let Some(partition) = self.next() {
+            partition.gather();
             lock(&partition.flush_state).requested = false;
             sync(&partition, checkpoint);
             let mut flush = lock(&partition.flush_state);
-            next = if flush.requested {
+            if flush.requested {
                 drop(flush);
-                self.rotate(partition)
+                self.push(partition);
             } else {
                 flush.active = false;
-                drop(flush);
-                self.next()
-            };
+            }
         }
     }
 }

@@ -22,7 +22,7 @@ use std::time::{Instant, SystemTime};
 
 use tokio::sync::watch;
 
-use self::durability::Durability;
+use self::durability::{Durability, LastSync};
 pub use self::subscription::Subscription;
 use self::subscription::Waiters;
 use self::traffic::Counters;
@@ -55,7 +55,7 @@ pub struct Partition {
     itself: Weak<Partition>,
     writer: Mutex<Writer>,
     /// Held by the one that syncs.
-    syncing: Mutex<()>,
+    syncing: Mutex<LastSync>,
     /// Held by the one that moves the start.
     starting: Mutex<()>,
     segments: RwLock<Vec<Arc<Segment>>>,

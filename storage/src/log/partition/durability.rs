@@ -3,6 +3,7 @@
 //! A write that fails is cut back, and the partition goes on. A sync that fails, or a write that can't be cut back,
 //! leaves what is on disk unknown: the partition is latched and takes no more appends until it is opened again.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -24,7 +25,43 @@ pub(super) enum Durability {
 /// Bytes appended until the idempotent producers are written down again: what a start has to walk over at most.
 const KEEP_PRODUCERS_BYTES: u64 = 64 << 20;
 
+/// The longest a sync waits for batches that are likely to come.
+const LONGEST_GATHERING: Duration = Duration::from_micros(500);
+/// The pause between two looks at what has come.
+const GATHERING_STEP: Duration = Duration::from_micros(30);
+/// Bytes from which on a sync waits for no more: the disk has enough to do.
+const MUCH: u64 = 256 << 10;
+
+/// What the last sync covered.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct LastSync {
+    /// Batches ever appended when it began.
+    batches: u64,
+    /// Bytes ever appended when it began.
+    bytes: u64,
+    /// How many of the batches came after the sync before.
+    group: u64,
+    /// How long it took.
+    took: Duration,
+}
+
 impl Partition {
+    /// Waits a little if as many small batches as the last sync covered are likely to come: producers send the next ones
+    /// as soon as they have their answers, and without this the first of them would get a sync of its own and the others
+    /// wait for the next. A partition whose producer waits for each answer never waits here.
+    pub(in crate::log) fn gather(&self) {
+        let last = *self.syncing.lock().unwrap_or_else(PoisonError::into_inner);
+        let patience = LONGEST_GATHERING.min(last.took / 2);
+        let start = Instant::now();
+        while last.group > 1
+            && self.batches.load(Ordering::Relaxed) - last.batches < last.group
+            && self.bytes_before_end() - last.bytes < MUCH
+            && start.elapsed() < patience
+        {
+            std::thread::sleep(GATHERING_STEP);
+        }
+    }
+
     /// Writes down the idempotent producers if at least so many bytes were appended since the last time.
     ///
     /// # Errors
@@ -65,15 +102,17 @@ impl Partition {
     /// # Errors
     /// [`LogError::Io`], after which the partition takes no more appends.
     pub fn sync(&self) -> Result<Offset, LogError> {
-        let _alone = self.syncing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.syncing.lock().unwrap_or_else(PoisonError::into_inner);
         let start = Instant::now();
-        let (files, folder_changed, end) = {
+        let (files, folder_changed, end, batches) = {
             let mut writer = self.lock_writer();
             self.check_writable()?;
             let mut files = writer.retired.clone();
             files.push(Arc::clone(&writer.active.log));
-            (files, std::mem::take(&mut writer.folder_changed), self.end())
+            let batches = self.batches.load(Ordering::Relaxed);
+            (files, std::mem::take(&mut writer.folder_changed), self.end(), batches)
         };
+        let bytes = self.bytes_before_end();
         let synced = files.iter().try_for_each(|file| file.sync().at("sync a file of", &self.folder)).and_then(|()| {
             if folder_changed {
                 self.services.directory.sync_directory(&self.folder).at("sync", &self.folder)?;
@@ -88,7 +127,9 @@ impl Partition {
         writer.retired.drain(..files.len() - 1);
         writer.synced = Instant::now();
         drop(writer);
-        self.services.syncs.observe(start.elapsed());
+        let took = start.elapsed();
+        self.services.syncs.observe(took);
+        *last = LastSync { batches, bytes, group: batches - last.batches, took };
         if let Err(error) = self.keep_producers(KEEP_PRODUCERS_BYTES) {
             tracing::warn!("the next start will take longer: {error}");
         }
