@@ -58,13 +58,14 @@ class Bench:
         return subprocess.run(list(map(str, words)), check=True, stdin=subprocess.DEVNULL, **more)
 
     def prepare(self):
-        """Rows and cartlog's store."""
+        """Rows and cartlog's store, in the order of arrival and in that of its users."""
         if not self.file.exists():
             print(f"generating {self.options.rows:,} rows", flush=True)
             self.cartlog("generate", "--events", self.options.rows, *self.shop, "--out", self.file, "--quiet")
         if not (self.store / "loaded").exists():
             print("loading: cartlog", flush=True)
             self.cartlog("run", self.file, "--no-log", "--no-analyses", "--quiet", stdout=subprocess.DEVNULL)
+            self.cartlog("compact", "--by-user", "--quiet", stdout=subprocess.DEVNULL)
             (self.store / "loaded").touch()
 
     def answer(self, names):
