@@ -2,12 +2,12 @@
 
 import pytest
 
-from cartlog import summary
 from cluster import apache_kafka_cluster
 from conftest import HERE
 from test_security import (  # noqa: F401
     MECHANISMS, SCRAM_USERS, USER, certificates, is_refused, key_store, login, run, with_login,
 )
+from test_store_kills import rows_of
 
 ROWS = 40_000
 
@@ -36,10 +36,5 @@ def test_a_load_past_a_lost_broker(mechanism, cluster, certificates, small_rows,
     lost.start()
     shown = run("topics", "groups", "cartlog", *at)
     assert all(line.split()[4] == "0" for line in shown.splitlines() if topic in line), shown
-    held = sum(inspect(tmp_path / f"{number}") for number in (1, 2))
+    held = sum(rows_of(tmp_path / f"{number}") for number in (1, 2))
     assert held == ROWS
-
-
-def inspect(store):
-    held = summary("inspect", "--store", store)
-    return (held.get("store") or held)["rows_stored"]
