@@ -8,31 +8,27 @@
 //! - the known ranges of each source are ascending, disjoint and merged.
 
 use std::collections::BTreeSet;
-use std::io::ErrorKind;
 
 use crate::io::Directory;
 
+use super::document::{self, Document};
 use super::origin::Origin;
 use super::schema::{ColumnSchema, ColumnType, Schema};
 use super::sources::KnownSources;
 use super::{LogPosition, StoreError, Totals};
-use crate::wire::{Put, Take, TakeError, u32_at, u64_at};
+use crate::wire::{Put, Take, TakeError};
 
 /// The committed manifest.
 pub(crate) const NAME: &str = "manifest";
 /// The next one, until it takes the committed one's place.
 pub(crate) const NEW_NAME: &str = "manifest.new";
 
-const MAGIC: [u8; 8] = *b"CARTMANI";
 /// The version written here.
 const VERSION: u32 = 2;
 /// The oldest version read here: it has no dropped rows and no origins.
 const OLDEST_VERSION: u32 = 1;
-const LENGTH_AT: usize = 12;
-const CHECKSUM_AT: usize = 20;
-const HEADER_LENGTH: usize = 24;
-/// The longest manifest that is read: far beyond any real one.
-const MAX_LENGTH: u64 = 1 << 30;
+
+const DOCUMENT: Document = Document { magic: *b"CARTMANI", versions: OLDEST_VERSION..=VERSION, longest: 1 << 30 };
 
 /// Everything that one commit holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -155,36 +151,20 @@ impl Manifest {
 
     /// The committed manifest, or `None` where there is no store.
     pub(crate) fn read(directory: &dyn Directory) -> Result<Option<Self>, StoreError> {
-        let file = match directory.open_read(NAME) {
-            Ok(file) => file,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(StoreError::io(NAME, "opening")(error)),
-        };
-        let length = file.length().map_err(StoreError::io(NAME, "measuring"))?;
-        if length > MAX_LENGTH {
-            return Err(StoreError::corrupt(NAME, 0, format!("{length} bytes, no manifest is that long")));
-        }
-        let mut bytes = vec![0; length as usize];
-        file.read_exact_at(&mut bytes, 0).map_err(StoreError::io(NAME, "reading"))?;
-        Self::decode(&bytes).map(Some)
+        DOCUMENT.read(directory, NAME)?.map(|bytes| Self::decode(&bytes)).transpose()
     }
 
-    /// Makes this the committed manifest. The one place that knows the order of a commit.
-    ///
-    /// All data files are written and synced by now. Their names are made durable before the manifest that needs them
-    /// takes its name; the commit is the rename, and it is durable when the folder is synced again.
+    /// Makes this the committed manifest; all data files are written and synced by now.
     pub(crate) fn replace(&self, directory: &dyn Directory) -> Result<(), StoreError> {
         self.check().map_err(|what| StoreError::Invariant { what })?;
-        let file = directory.create(NEW_NAME).map_err(StoreError::io(NEW_NAME, "creating"))?;
-        file.append(&self.encode()).map_err(StoreError::io(NEW_NAME, "writing"))?;
-        file.sync().map_err(StoreError::io(NEW_NAME, "syncing"))?;
-        directory.sync_directory("").map_err(StoreError::io("", "syncing the folder"))?;
-        directory.rename(NEW_NAME, NAME).map_err(StoreError::io(NEW_NAME, "renaming"))?;
-        directory.sync_directory("").map_err(StoreError::io("", "syncing the folder"))
+        document::replace(directory, "", (NEW_NAME, NAME), &self.encode())
     }
 
     fn encode(&self) -> Vec<u8> {
-        let mut bytes = vec![0; HEADER_LENGTH];
+        DOCUMENT.encode(|bytes| self.encode_body(bytes))
+    }
+
+    fn encode_body(&self, bytes: &mut Vec<u8>) {
         bytes.put_u64(self.generation);
         let Totals { rows_read, rows_stored, rows_rejected, rows_duplicate, rows_dropped } = self.totals;
         for total in [rows_read, rows_stored, rows_rejected, rows_duplicate, rows_dropped] {
@@ -204,7 +184,7 @@ impl Manifest {
             bytes.put_u64(segment.length);
             bytes.put_u32(segment.checksum);
             bytes.put_u32(segment.origins.len() as u32);
-            segment.origins.iter().for_each(|origin| origin.encode(&mut bytes));
+            segment.origins.iter().for_each(|origin| origin.encode(bytes));
         }
         bytes.put_u32(self.dictionaries.len() as u32);
         for record in self.dictionaries.iter().chain([&self.rejects]) {
@@ -220,46 +200,14 @@ impl Manifest {
             bytes.put_u32(position.partition as u32);
             bytes.put_u64(position.next_offset as u64);
         }
-        self.sources.encode(&mut bytes);
-        let body_length = (bytes.len() - HEADER_LENGTH) as u64;
-        bytes[..MAGIC.len()].copy_from_slice(&MAGIC);
-        bytes[MAGIC.len()..LENGTH_AT].copy_from_slice(&VERSION.to_le_bytes());
-        bytes[LENGTH_AT..CHECKSUM_AT].copy_from_slice(&body_length.to_le_bytes());
-        let checksum = checksum(&bytes);
-        bytes[CHECKSUM_AT..HEADER_LENGTH].copy_from_slice(&checksum.to_le_bytes());
-        bytes
+        self.sources.encode(bytes);
     }
 
-    /// Checks in the order magic, version, length, checksum, content.
     fn decode(bytes: &[u8]) -> Result<Self, StoreError> {
-        let corrupt = |offset: usize, what: String| StoreError::corrupt(NAME, offset as u64, what);
-        if bytes.len() < HEADER_LENGTH {
-            return Err(corrupt(bytes.len(), format!("the file ends inside its {HEADER_LENGTH}-byte header")));
-        }
-        if bytes[..MAGIC.len()] != MAGIC {
-            return Err(corrupt(0, format!("magic is {:?}, expected {MAGIC:?}", &bytes[..MAGIC.len()])));
-        }
-        let version = u32_at(bytes, MAGIC.len());
-        if !(OLDEST_VERSION..=VERSION).contains(&version) {
-            return Err(StoreError::UnknownVersion { file: NAME.to_owned(), got: version, expected: VERSION });
-        }
-        let body_length = u64_at(bytes, LENGTH_AT);
-        if body_length != (bytes.len() - HEADER_LENGTH) as u64 {
-            let got = bytes.len() - HEADER_LENGTH;
-            return Err(corrupt(LENGTH_AT, format!("{got} bytes behind the header, expected {body_length}")));
-        }
-        let (got, expected) = (checksum(bytes), u32_at(bytes, CHECKSUM_AT));
-        if got != expected {
-            return Err(corrupt(0, format!("CRC32C is {got:08x}, expected {expected:08x}")));
-        }
-        let manifest = Self::decode_body(&bytes[HEADER_LENGTH..], version)
-            .map_err(|error| corrupt(HEADER_LENGTH + error.at, error.what))?;
-        manifest.check().map_err(|what| corrupt(HEADER_LENGTH, what))?;
-        Ok(manifest)
+        DOCUMENT.decode(NAME, bytes, Self::decode_body, Self::check)
     }
 
-    fn decode_body(body: &[u8], version: u32) -> Result<Self, TakeError> {
-        let mut take = Take::new(body);
+    fn decode_body(version: u32, take: &mut Take<'_>) -> Result<Self, TakeError> {
         let generation = take.u64()?;
         let totals = Totals {
             rows_read: take.u64()?,
@@ -286,23 +234,17 @@ impl Manifest {
         let framed =
             |take: &mut Take<'_>| Ok(FramedRecord { file: take.u64()?, length: take.u64()?, entries: take.u64()? });
         let dictionaries = take.list(framed)?;
-        let rejects = framed(&mut take)?;
+        let rejects = framed(take)?;
         let positions = take.list(|take| {
             let topic = take.text()?.to_owned();
             let topic_id = take.optional_id()?;
             let (partition, next_offset) = (take.u32()? as i32, take.u64()? as i64);
             Ok(LogPosition { topic, topic_id, partition, next_offset })
         })?;
-        let sources = KnownSources::decode(&mut take)?;
-        take.end()?;
+        let sources = KnownSources::decode(take)?;
         let schema = Schema { columns };
         Ok(Self { generation, totals, next_file, schema, segments, dictionaries, rejects, positions, sources })
     }
-}
-
-/// The CRC32C of the whole file without its own four bytes.
-fn checksum(bytes: &[u8]) -> u32 {
-    crc32c::crc32c_append(crc32c::crc32c(&bytes[..CHECKSUM_AT]), &bytes[HEADER_LENGTH..])
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod column;
 mod combine;
 mod delivery;
 mod dictionary;
+mod document;
 mod dropping;
 mod error;
 mod framed;

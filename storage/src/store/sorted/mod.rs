@@ -119,18 +119,15 @@ impl SortedCopy {
         store: &Manifest,
         before: Option<&Self>,
     ) -> Result<Option<Self>, StoreError> {
-        let Some(SortedManifest { order, replaced, segments: records }) = SortedManifest::read(directory)? else {
-            return Ok(None);
-        };
-        let manifest = SortedManifest { order, replaced, segments: records };
+        let Some(manifest) = SortedManifest::read(directory)? else { return Ok(None) };
         let Some(replaced) = manifest.places(&store.segments) else { return Ok(None) };
-        order.check(&store.schema)?;
+        manifest.order.check(&store.schema)?;
         let segment = |record: &FileRecord| {
             let known = before.and_then(|before| before.segment(record));
             known.map_or_else(|| record.open(directory, &store.schema).map(Arc::new), Ok)
         };
         let segments = manifest.segments.iter().map(segment).collect::<Result<_, _>>()?;
-        Ok(Some(Self { order, segments, replaced, records: manifest.segments }))
+        Ok(Some(Self { order: manifest.order, segments, replaced, records: manifest.segments }))
     }
 
     fn segment(&self, record: &FileRecord) -> Option<Arc<Segment>> {
