@@ -47,6 +47,26 @@ pub struct IdentifierException {
 }
 
 impl Batch {
+    /// Some of the rows, in some order: row `i` is what row `rows[i]` was.
+    pub(crate) fn chosen(self, rows: &[u32]) -> Self {
+        let columns = self.columns.into_iter().map(|values| match values {
+            ColumnValues::Integers(values) => ColumnValues::Integers(chosen(&values, rows)),
+            ColumnValues::Codes(codes) => ColumnValues::Codes(chosen(&codes, rows)),
+            ColumnValues::Identifiers(IdentifierValues { uuids, exceptions, text }) => {
+                let mut moved = Vec::new();
+                if !exceptions.is_empty() {
+                    for (row, from) in (0_u32..).zip(rows) {
+                        if let Ok(place) = exceptions.binary_search_by_key(from, |exception| exception.row) {
+                            moved.push(IdentifierException { row, ..exceptions[place] });
+                        }
+                    }
+                }
+                ColumnValues::Identifiers(IdentifierValues { uuids: chosen(&uuids, rows), exceptions: moved, text })
+            }
+        });
+        Self { columns: columns.collect(), rows: rows.len() }
+    }
+
     /// Checks that the columns are the schema's, that all have the same rows, and that the identifiers' exceptions
     /// are in order and point at text. Costs nothing a row.
     ///
@@ -121,4 +141,8 @@ impl IdentifierValues {
         }
         Ok(())
     }
+}
+
+fn chosen<T: Copy>(values: &[T], rows: &[u32]) -> Vec<T> {
+    rows.iter().map(|row| values[*row as usize]).collect()
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use crate::io::Directory;
 
-use super::batch::{Batch, ColumnValues, IdentifierException, IdentifierValues};
+use super::batch::{Batch, ColumnValues};
 use super::manifest::{FileKind, Manifest, SegmentRecord};
 use super::sealer::Sealer;
 use super::snapshot::open_segment;
@@ -119,28 +119,6 @@ pub(crate) fn kept_rows(batch: &Batch, time: usize, limit: i64) -> Vec<bool> {
 
 /// The rows of a batch that are kept, in the same order.
 pub(crate) fn filtered(batch: Batch, is_kept: &[bool]) -> Batch {
-    let rows = is_kept.iter().filter(|is_kept| **is_kept).count();
-    let columns = batch.columns.into_iter().map(|values| match values {
-        ColumnValues::Integers(values) => ColumnValues::Integers(chosen(values, is_kept)),
-        ColumnValues::Codes(codes) => ColumnValues::Codes(chosen(codes, is_kept)),
-        ColumnValues::Identifiers(IdentifierValues { uuids, exceptions, text }) => {
-            let mut places = vec![0; is_kept.len()];
-            let mut next = 0;
-            for (place, is_kept) in places.iter_mut().zip(is_kept) {
-                *place = next;
-                next += u32::from(*is_kept);
-            }
-            let exceptions = exceptions
-                .into_iter()
-                .filter(|exception| is_kept[exception.row as usize])
-                .map(|exception| IdentifierException { row: places[exception.row as usize], ..exception })
-                .collect();
-            ColumnValues::Identifiers(IdentifierValues { uuids: chosen(uuids, is_kept), exceptions, text })
-        }
-    });
-    Batch { columns: columns.collect(), rows }
-}
-
-fn chosen<T>(values: Vec<T>, is_kept: &[bool]) -> Vec<T> {
-    values.into_iter().zip(is_kept).filter(|(_, is_kept)| **is_kept).map(|(value, _)| value).collect()
+    let kept: Vec<u32> = (0..).zip(is_kept).filter(|(_, is_kept)| **is_kept).map(|(row, _)| row).collect();
+    batch.chosen(&kept)
 }

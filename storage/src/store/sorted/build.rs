@@ -19,7 +19,7 @@ use crate::io::Directory;
 
 use super::manifest::{FileRecord, SortedManifest};
 use super::{FOLDER, SortOrder, file_name, in_folder, lock, number, remove_leftovers, remove_stale_copy, verify_copy};
-use crate::store::batch::{Batch, ColumnValues, IdentifierException, IdentifierValues};
+use crate::store::batch::{Batch, ColumnValues};
 use crate::store::column::ColumnView;
 use crate::store::manifest::{Manifest, SegmentRecord};
 use crate::store::segment::on_threads;
@@ -279,7 +279,7 @@ impl Sorter<'_> {
             before += rows.len();
         }
         let order = self.sorted_rows(&batch);
-        let batch = reordered(batch, &order);
+        let batch = batch.chosen(&order);
         let segment = Segment::encode(self.schema, &[batch], 1)?;
         let name = in_folder(&file_name(file));
         let out = self.directory.create(&name).map_err(StoreError::io(&name, "creating"))?;
@@ -314,33 +314,10 @@ fn tasks(rows: &[Vec<u32>], task_rows: usize) -> Vec<Task<'_>> {
     parts.map(|part| Task { rows, part }).collect()
 }
 
-/// The same rows in another order: row `i` is what row `order[i]` was.
-fn reordered(batch: Batch, order: &[u32]) -> Batch {
-    let columns = batch.columns.into_iter().map(|values| match values {
-        ColumnValues::Integers(values) => ColumnValues::Integers(chosen(&values, order)),
-        ColumnValues::Codes(codes) => ColumnValues::Codes(chosen(&codes, order)),
-        ColumnValues::Identifiers(IdentifierValues { uuids, exceptions, text }) => {
-            let mut moved = Vec::new();
-            if !exceptions.is_empty() {
-                for (row, from) in (0_u32..).zip(order) {
-                    if let Ok(place) = exceptions.binary_search_by_key(from, |exception| exception.row) {
-                        moved.push(IdentifierException { row, ..exceptions[place] });
-                    }
-                }
-            }
-            ColumnValues::Identifiers(IdentifierValues { uuids: chosen(&uuids, order), exceptions: moved, text })
-        }
-    });
-    Batch { columns: columns.collect(), rows: batch.rows }
-}
-
-fn chosen<T: Copy>(values: &[T], order: &[u32]) -> Vec<T> {
-    order.iter().map(|row| values[*row as usize]).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::batch::IdentifierValues;
     use crate::store::{ColumnSchema, ColumnType};
 
     #[test]
