@@ -27,8 +27,6 @@ pub(crate) struct Field<'a> {
     /// One a segment.
     transforms: Vec<Transform>,
     meaning: Meaning<'a>,
-    /// Whether ordinals are a numbering of identifiers.
-    is_numbering: bool,
 }
 
 /// How a segment's packed numbers become ordinals.
@@ -57,6 +55,8 @@ enum Meaning<'a> {
     Listed(Vec<i64>),
     /// The text at this place; behind the last one, the missing value.
     Ranked(Vec<&'a str>),
+    /// The identifier of this number; behind the last one, the missing one.
+    Numbered,
 }
 
 impl<'a> Field<'a> {
@@ -109,7 +109,6 @@ impl<'a> Field<'a> {
             maximum,
             transforms: transforms.collect(),
             meaning: Meaning::Value { base: smallest, step },
-            is_numbering: false,
         };
         if step > 1 && field.transforms.iter().any(|transform| matches!(transform, Transform::Gather { .. })) {
             field = Self::stepped(events, column, 1);
@@ -140,7 +139,7 @@ impl<'a> Field<'a> {
         let transforms =
             lists.iter().map(|list| Transform::Table(Arc::new(list.iter().map(place).collect()))).collect();
         let maximum = (values.len() as u64).saturating_sub(1);
-        Self { column, maximum, transforms, meaning: Meaning::Listed(values), is_numbering: false }
+        Self { column, maximum, transforms, meaning: Meaning::Listed(values) }
     }
 
     /// The same column as places among its distinct values, which are narrower than any distance could be but cost a
@@ -163,7 +162,7 @@ impl<'a> Field<'a> {
         values.dedup();
         let transforms = events.segments().iter().map(|_| Transform::Search).collect();
         let maximum = (values.len() as u64).saturating_sub(1);
-        Some(Self { column: self.column, maximum, transforms, meaning: Meaning::Listed(values), is_numbering: false })
+        Some(Self { column: self.column, maximum, transforms, meaning: Meaning::Listed(values) })
     }
 
     /// A dictionary column as ranks of its texts in byte order; the missing value has the last rank, whether any row lacks one
@@ -180,7 +179,7 @@ impl<'a> Field<'a> {
         let sorted = codes.iter().map(|code| texts[*code as usize - 1]).collect();
         let ranks = Arc::new(ranks);
         let transforms = events.segments().iter().map(|_| Transform::Table(Arc::clone(&ranks))).collect();
-        Self { column, maximum: u64::from(missing), transforms, meaning: Meaning::Ranked(sorted), is_numbering: false }
+        Self { column, maximum: u64::from(missing), transforms, meaning: Meaning::Ranked(sorted) }
     }
 
     /// A dictionary column as places in `texts`; all others, the missing value included, share the place behind the last.
@@ -189,13 +188,7 @@ impl<'a> Field<'a> {
         let classes = [texts.len()].into_iter().chain(events.texts(column).iter().map(place));
         let table: Arc<Vec<u32>> = Arc::new(classes.map(|class| u32::try_from(class).unwrap_or(u32::MAX)).collect());
         let transforms = events.segments().iter().map(|_| Transform::Table(Arc::clone(&table))).collect();
-        Self {
-            column,
-            maximum: texts.len() as u64,
-            transforms,
-            meaning: Meaning::Ranked(texts.to_vec()),
-            is_numbering: false,
-        }
+        Self { column, maximum: texts.len() as u64, transforms, meaning: Meaning::Ranked(texts.to_vec()) }
     }
 
     /// An integer column as the number of the band that holds the value: band `i` starts at `bounds[i]`, ascending, and
@@ -223,7 +216,6 @@ impl<'a> Field<'a> {
             maximum: inner.len() as u64,
             transforms: transforms.collect(),
             meaning: Meaning::Listed(bounds.to_vec()),
-            is_numbering: false,
         }
     }
 
@@ -241,7 +233,6 @@ impl<'a> Field<'a> {
             maximum: (last - first).cast_unsigned(),
             transforms: transforms.collect(),
             meaning: Meaning::Value { base: first, step: 1 },
-            is_numbering: false,
         }
     }
 
@@ -254,8 +245,7 @@ impl<'a> Field<'a> {
             column,
             maximum: u64::from(numbering.count),
             transforms: numbering.tables.into_iter().map(Transform::Table).collect(),
-            meaning: Meaning::Value { base: 0, step: 1 },
-            is_numbering: true,
+            meaning: Meaning::Numbered,
         }
     }
 
@@ -263,13 +253,7 @@ impl<'a> Field<'a> {
     pub(crate) fn codes(events: &Events<'a>, column: usize) -> Self {
         let (_, largest) = events.range(column).unwrap_or_default();
         let transforms = events.segments().iter().map(|_| Transform::Affine { multiply: 1, add: 0 }).collect();
-        Self {
-            column,
-            maximum: largest.cast_unsigned(),
-            transforms,
-            meaning: Meaning::Value { base: 0, step: 1 },
-            is_numbering: false,
-        }
+        Self { column, maximum: largest.cast_unsigned(), transforms, meaning: Meaning::Value { base: 0, step: 1 } }
     }
 
     /// The largest ordinal.
@@ -287,14 +271,14 @@ impl<'a> Field<'a> {
         u64::BITS - self.maximum.leading_zeros()
     }
 
-    /// The integer behind an ordinal; for text, the ordinal itself.
+    /// The integer behind an ordinal; for text and identifiers, the ordinal itself.
     pub(crate) fn value(&self, ordinal: u64) -> i64 {
         match &self.meaning {
             Meaning::Value { base, step } => base.wrapping_add(step.wrapping_mul(ordinal).cast_signed()),
             Meaning::Listed(values) => {
                 usize::try_from(ordinal).ok().and_then(|place| values.get(place)).copied().unwrap_or_default()
             }
-            Meaning::Ranked(_) => ordinal.cast_signed(),
+            Meaning::Ranked(_) | Meaning::Numbered => ordinal.cast_signed(),
         }
     }
 
@@ -333,7 +317,7 @@ impl<'a> Field<'a> {
 
     /// The ordinal of the missing value, if ordinals are a numbering of identifiers.
     pub(crate) fn numbers_identifiers(&self) -> Option<u64> {
-        self.is_numbering.then_some(self.maximum)
+        matches!(self.meaning, Meaning::Numbered).then_some(self.maximum)
     }
 
     /// Whether the ordinals of a segment's rows ascend, without a look at each where that is known of the column.
