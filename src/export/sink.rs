@@ -58,6 +58,52 @@ impl<W: Write + Send> Sink for Stream<W> {
 
 const BUFFER_BYTES: usize = 1 << 20;
 
+/// A file that takes its bytes in large pieces.
+#[derive(Debug)]
+pub(super) struct Buffered {
+    file: Box<dyn WriteFile>,
+    buffer: Vec<u8>,
+}
+
+impl Buffered {
+    pub(super) fn new(file: Box<dyn WriteFile>) -> Self {
+        Self { file, buffer: Vec::with_capacity(BUFFER_BYTES) }
+    }
+
+    /// Writes what is left and waits until all of it is on disk; `path` is what messages call the file.
+    pub(super) fn complete(&mut self, path: &Path) -> Result<(), ExportError> {
+        self.write_buffer().map_err(|source| failure(path, "writing", source))?;
+        self.file.sync().map_err(|source| failure(path, "writing to disk (fsync)", source))
+    }
+
+    fn write_buffer(&mut self) -> io::Result<()> {
+        if !self.buffer.is_empty() {
+            self.file.append(&self.buffer)?;
+            self.buffer.clear();
+        }
+        Ok(())
+    }
+}
+
+impl Write for Buffered {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.buffer.len() + bytes.len() > BUFFER_BYTES {
+            self.write_buffer()?;
+        }
+        if bytes.len() >= BUFFER_BYTES {
+            self.file.append(bytes)?;
+        } else {
+            self.buffer.extend_from_slice(bytes);
+        }
+        Ok(bytes.len())
+    }
+
+    /// Does nothing: bytes count only when the file is complete.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// A file that is written under a temporary name beside its own and renamed when complete.
 ///
 /// The temporary name starts with a dot, so that readers of a folder (Spark, Hive) pass it by. Dropped before
@@ -82,8 +128,7 @@ pub struct AtomicFile {
     path: PathBuf,
     name: String,
     temporary: String,
-    file: Box<dyn WriteFile>,
-    buffer: Vec<u8>,
+    file: Buffered,
     complete: bool,
 }
 
@@ -124,44 +169,25 @@ impl AtomicFile {
             path: path.to_owned(),
             name: name.to_owned(),
             temporary,
-            file,
-            buffer: Vec::with_capacity(BUFFER_BYTES),
+            file: Buffered::new(file),
             complete: false,
         })
-    }
-
-    fn write_buffer(&mut self) -> io::Result<()> {
-        if !self.buffer.is_empty() {
-            self.file.append(&self.buffer)?;
-            self.buffer.clear();
-        }
-        Ok(())
     }
 }
 
 impl Write for AtomicFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.buffer.len() + bytes.len() > BUFFER_BYTES {
-            self.write_buffer()?;
-        }
-        if bytes.len() >= BUFFER_BYTES {
-            self.file.append(bytes)?;
-        } else {
-            self.buffer.extend_from_slice(bytes);
-        }
-        Ok(bytes.len())
+        self.file.write(bytes)
     }
 
-    /// Does nothing: bytes count only when the file is complete.
     fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        self.file.flush()
     }
 }
 
 impl Sink for AtomicFile {
     fn complete(mut self: Box<Self>) -> Result<(), ExportError> {
-        self.write_buffer().map_err(|source| failure(&self.path, "writing", source))?;
-        self.file.sync().map_err(|source| failure(&self.path, "writing to disk (fsync)", source))?;
+        self.file.complete(&self.path)?;
         self.directory
             .rename(&self.temporary, &self.name)
             .map_err(|source| failure(&self.path, "renaming the temporary file to it", source))?;

@@ -6,12 +6,11 @@ use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use cartlog_storage::io::{Directory, OsDirectory, WriteFile};
+use cartlog_storage::io::{Directory, OsDirectory};
 
 use super::Place;
+use crate::export::sink::Buffered;
 use crate::export::{ExportError, Sink};
-
-const BUFFER_BYTES: usize = 1 << 20;
 
 /// A folder.
 #[derive(Debug)]
@@ -93,7 +92,7 @@ impl Place for LocalPlace {
         self.create_parent(name)?;
         let file = self.directory.create(name).map_err(self.failed(name, "creating"))?;
         let path = self.path.join(name);
-        Ok(Box::new(LocalFile { file, path, buffer: Vec::with_capacity(BUFFER_BYTES) }))
+        Ok(Box::new(LocalFile { file: Buffered::new(file), path }))
     }
 
     fn create_new(&self, name: &str, bytes: &[u8]) -> Result<bool, ExportError> {
@@ -151,43 +150,22 @@ fn folder_of(name: &str) -> &str {
 
 /// A file that is being written.
 struct LocalFile {
-    file: Box<dyn WriteFile>,
+    file: Buffered,
     path: PathBuf,
-    buffer: Vec<u8>,
-}
-
-impl LocalFile {
-    fn write_buffer(&mut self) -> io::Result<()> {
-        if !self.buffer.is_empty() {
-            self.file.append(&self.buffer)?;
-            self.buffer.clear();
-        }
-        Ok(())
-    }
 }
 
 impl Write for LocalFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.buffer.len() + bytes.len() > BUFFER_BYTES {
-            self.write_buffer()?;
-        }
-        self.buffer.extend_from_slice(bytes);
-        Ok(bytes.len())
+        self.file.write(bytes)
     }
 
-    /// Does nothing: bytes count only when the file is complete.
     fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        self.file.flush()
     }
 }
 
 impl Sink for LocalFile {
     fn complete(mut self: Box<Self>) -> Result<(), ExportError> {
-        let failed = |path: &PathBuf, action| {
-            let path = path.clone();
-            move |source| ExportError::File { path, action, source }
-        };
-        self.write_buffer().map_err(failed(&self.path, "writing"))?;
-        self.file.sync().map_err(failed(&self.path, "writing to disk (fsync)"))
+        self.file.complete(&self.path)
     }
 }
