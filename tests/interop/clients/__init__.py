@@ -9,6 +9,7 @@ A client is a module with these names; one that a client has no way to do is abs
     offset_at(address, topic, time_ms)                        where partition 0 goes on from that time; the end if nowhere
     transaction(address)                                      begins a transaction, and raises what the client says to that
     member(address, topic, group)                             the words of a process that is a member of the group
+    FORGOTTEN_AT_LEAVE                                        how many records it commits unread when told to leave, at most
 
 A member prints `record PARTITION OFFSET VALUE` for what it gets; SIGTERM makes it commit and leave. `event` reads its lines.
 """
