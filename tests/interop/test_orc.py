@@ -23,7 +23,8 @@ ZONE = "America/New_York"
 @pytest.fixture(scope="module")
 def cases(tmp_path_factory):
     folder = tmp_path_factory.mktemp("orc")
-    command = ["cargo", "test", "--quiet", "--lib", "orc::tests::write_the_cases"]
+    # The whole workspace, as the tests before: of one package alone, the dependencies have other features and are built anew.
+    command = ["cargo", "test", "--quiet", "--workspace", "--locked", "--lib", "orc::tests::write_the_cases"]
     subprocess.run(command, cwd=ROOT, env={**os.environ, "CARTLOG_ORC_CASES": str(folder)}, check=True)
     files = sorted(folder.glob("*.orc"))
     assert len(files) >= 30
