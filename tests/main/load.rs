@@ -27,7 +27,8 @@ fn try_run(
     load(&plan, &NoProgress, &Interrupt::default())
 }
 
-fn run(store: &Path, log: Option<&LogPlan>, inputs: &[&Path]) -> LoadSummary {
+/// Loads files into a store, through a log if there is one.
+pub(crate) fn run(store: &Path, log: Option<&LogPlan>, inputs: &[&Path]) -> LoadSummary {
     try_run(store, log, inputs, |_| {}).unwrap()
 }
 

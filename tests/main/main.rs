@@ -6,6 +6,7 @@ mod admin;
 mod brokers;
 mod columnar;
 mod damaged;
+mod data_set;
 mod disturbed;
 mod events;
 mod kafka;

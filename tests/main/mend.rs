@@ -7,12 +7,12 @@ use std::sync::Arc;
 use cartlog::pipeline::{
     Interrupt, LoadPlan, MendSummary, NoProgress, PipelineError, export_rejects, load, mend, store_directory,
 };
-use cartlog_storage::io::{Fault, FaultDirectory, OsDirectory};
+use cartlog_storage::io::{Fault, FaultDirectory};
 use cartlog_storage::store::{Reject, StoreError, verify};
 use tempfile::{TempDir, tempdir};
 
 use crate::events::{file, lines, text};
-use crate::stored::{snapshot, sorted_rows};
+use crate::stored::{directory, snapshot, sorted_rows};
 
 fn run(store: &Path, input: &Path) -> (u64, u64, u64, u64) {
     let plan = LoadPlan::new(vec![text(input)], store_directory(store), None);
@@ -20,12 +20,8 @@ fn run(store: &Path, input: &Path) -> (u64, u64, u64, u64) {
     (rows.rows_read, rows.rows_stored, rows.rows_rejected, rows.rows_duplicate)
 }
 
-fn directory(store: &Path) -> OsDirectory {
-    OsDirectory::open(store_directory(store)).unwrap()
-}
-
 fn replay(store: &Path, mended: Option<&Path>) -> Result<MendSummary, PipelineError> {
-    mend(Arc::new(directory(store)), mended)
+    mend(directory(store), mended)
 }
 
 /// Lines tried, stored, still no events, and not among the rejects.
@@ -105,7 +101,7 @@ fn mended_lines_are_stored_once_and_the_store_equals_a_sound_load() {
     let expected = tempdir().unwrap();
     run(expected.path(), &sound);
     assert_eq!(sorted_rows(store), sorted_rows(expected.path()));
-    assert!(verify(&directory(store)).unwrap().is_sound());
+    assert!(verify(&*directory(store)).unwrap().is_sound());
 }
 
 #[test]
@@ -122,13 +118,13 @@ fn a_replay_that_is_cut_off_anywhere_stores_each_line_once() {
         to
     };
     let undisturbed = copy("undisturbed");
-    let counting = FaultDirectory::new(Arc::new(directory(&undisturbed)), u64::MAX, Fault::Crash);
+    let counting = FaultDirectory::new(directory(&undisturbed), u64::MAX, Fault::Crash);
     mend(Arc::new(counting.clone()), Some(&exported)).unwrap();
     let (rows, left) = (sorted_rows(&undisturbed), rejects(&undisturbed));
     assert_eq!((rows.len(), left.len()), (195, 5));
     for at in 0..counting.operations() {
         let store = copy(&format!("cut-{at}"));
-        let faulty = FaultDirectory::new(Arc::new(directory(&store)), at, Fault::TornCrash);
+        let faulty = FaultDirectory::new(directory(&store), at, Fault::TornCrash);
         let error = mend(Arc::new(faulty), Some(&exported)).unwrap_err();
         assert!(error.to_string().contains("injected fault"), "{error}");
         let summary = replay(&store, Some(&exported)).unwrap();

@@ -7,22 +7,17 @@ use cartlog::pipeline::{
     Interrupt, LoadPlan, LogPlan, LogTarget, NoProgress, RepairPlan, RepairReport, export_rejects, load, log_directory,
     mend, repair, store_directory,
 };
-use cartlog_storage::io::OsDirectory;
 use cartlog_storage::store::{WriterOptions, compact, drop_before, verify};
 use tempfile::tempdir;
 
 use crate::brokers::log;
 use crate::events::{file, lines, text};
-use crate::stored::{snapshot, sorted_rows};
+use crate::stored::{directory, snapshot, sorted_rows};
 
 fn run(store: &Path, log: Option<&LogPlan>, input: &Path) {
     let plan =
         LoadPlan { rows_per_record: 100, ..LoadPlan::new(vec![text(input)], store_directory(store), log.cloned()) };
     load(&plan, &NoProgress, &Interrupt::default()).unwrap();
-}
-
-fn directory(store: &Path) -> OsDirectory {
-    OsDirectory::open(store_directory(store)).unwrap()
 }
 
 fn run_repair(store: &Path, log: Option<&LogPlan>) -> RepairReport {
@@ -50,7 +45,7 @@ fn name(path: &Path) -> String {
 }
 
 fn is_sound(store: &Path) -> bool {
-    verify(&directory(store)).unwrap().is_sound()
+    verify(&*directory(store)).unwrap().is_sound()
 }
 
 /// What is left damaged: files, rows and reasons.
@@ -102,9 +97,9 @@ fn a_store_that_was_merged_and_cut_by_time_is_made_anew() {
         run(folder.path(), Some(&log.plan), &file(folder.path(), name, &lines(seed, 1000)));
     }
     let limit = cartlog::event::time::parse(b"2019-10-01 00:10:00 UTC").unwrap();
-    let dropped = drop_before(std::sync::Arc::new(directory(folder.path())), WriterOptions::default(), limit).unwrap();
+    let dropped = drop_before(directory(folder.path()), WriterOptions::default(), limit).unwrap();
     assert_eq!((dropped.rows_dropped, dropped.segments_rewritten), (1200, 2));
-    compact(std::sync::Arc::new(directory(folder.path())), WriterOptions::default(), |_| {}).unwrap();
+    compact(directory(folder.path()), WriterOptions::default(), |_| {}).unwrap();
     run(folder.path(), Some(&log.plan), &file(folder.path(), "c.csv", &lines(76, 500)));
     let rows = sorted_rows(folder.path());
     for segment in files(folder.path(), "segment") {
@@ -127,7 +122,7 @@ fn what_the_log_does_not_have_is_said_and_the_rest_is_repaired() {
     export_rejects(snapshot(folder.path()).rejects().unwrap(), &mut fs::File::create(&exported).unwrap()).unwrap();
     let mended = fs::read_to_string(&exported).unwrap().replace("\nno event\n", &format!("\n{}", lines(79, 1)));
     fs::write(&exported, mended).unwrap();
-    mend(std::sync::Arc::new(directory(folder.path())), Some(&exported)).unwrap();
+    mend(directory(folder.path()), Some(&exported)).unwrap();
     let rows = sorted_rows(folder.path());
     let segments = files(folder.path(), "segment");
     assert_eq!(segments.len(), 3);

@@ -7,12 +7,12 @@ use cartlog::analysis::{Filter, Input, Parameters, registry};
 use cartlog::event::BY_USER;
 use cartlog::pipeline::{Interrupt, LoadPlan, NoProgress, load, store_directory};
 use cartlog::table::Table;
-use cartlog_storage::io::{Directory, OsDirectory};
+use cartlog_storage::io::Directory;
 use cartlog_storage::store::{SortOptions, WriterOptions, compact, sort_copy};
 use tempfile::tempdir;
 
 use crate::events::{file, lines, text};
-use crate::stored::snapshot;
+use crate::stored::{directory, snapshot};
 
 fn add(store: &Path, name: &str, seed: u64, rows: u64) {
     let path = file(store, name, &lines(seed, rows));
@@ -20,12 +20,9 @@ fn add(store: &Path, name: &str, seed: u64, rows: u64) {
     load(&plan, &NoProgress, &Interrupt::default()).unwrap();
 }
 
-fn directory(store: &Path) -> Arc<dyn Directory> {
-    Arc::new(OsDirectory::open(store_directory(store)).unwrap())
-}
-
 fn sort(store: &Path) -> u64 {
-    sort_copy(&directory(store), BY_USER, &SortOptions { segment_rows: 500, ..SortOptions::default() }, |_| {})
+    let directory: Arc<dyn Directory> = directory(store);
+    sort_copy(&directory, BY_USER, &SortOptions { segment_rows: 500, ..SortOptions::default() }, |_| {})
         .unwrap()
         .rows_sorted
 }

@@ -7,10 +7,14 @@ use cartlog::pipeline::store_directory;
 use cartlog_storage::io::OsDirectory;
 use cartlog_storage::store::{ColumnView, Identifier, Snapshot};
 
+/// The files of the store in a `--store` directory.
+pub(crate) fn directory(store: &Path) -> Arc<OsDirectory> {
+    Arc::new(OsDirectory::open(store_directory(store)).unwrap())
+}
+
 /// Opens the store in a `--store` directory for reading.
-pub(crate) fn snapshot(directory: &Path) -> Snapshot {
-    let root = OsDirectory::open(store_directory(directory)).unwrap();
-    Snapshot::open(Arc::new(root)).unwrap()
+pub(crate) fn snapshot(store: &Path) -> Snapshot {
+    Snapshot::open(directory(store)).unwrap()
 }
 
 /// All rows of a store, each as one text, in the store's order.

@@ -1,7 +1,7 @@
 //! How far a store has been exported, and how that is found again.
 //!
-//! Rows are appended, and merging segments keeps their order, so the number of rows is all that there is to remember, as long as
-//! no old ones are dropped.
+//! Rows are appended, and merging segments keeps their order, so the number of rows that there have ever been is all that there
+//! is to remember: where rows were dropped since, the store knows it and says where that row stands now.
 //! What could make it wrong is looked for: another store in the same folder has another name; a store that was put back to
 //! an earlier state and has grown in another way has other rows before the watermark, whose checksum is remembered.
 
@@ -20,7 +20,7 @@ const COMPARED_ROWS: u64 = 1000;
 pub struct Watermark {
     /// The name of the store.
     pub store: String,
-    /// Rows of the store that are exported or left out by the filter.
+    /// Rows that the store had then, which are exported or left out by the filter.
     pub rows_after: u64,
     /// The CRC32C of the last thousand of them as CSV, in hexadecimal.
     pub last_rows: String,
@@ -57,19 +57,23 @@ pub(super) fn start(plan: &DataSetPlan<'_>, last: &super::Commit) -> Result<u64,
             return Err(format!("its {what} is {}, and now {} was asked for", text(expected), text(got)));
         }
     }
-    let dropped = plan.snapshot.totals().rows_dropped.saturating_sub(*rows_dropped);
-    if dropped > 0 {
+    let rows_ever = plan.snapshot.rows().saturating_add(plan.snapshot.totals().rows_dropped);
+    let ended = rows_after.saturating_add(*rows_dropped);
+    if rows_ever < ended {
         return Err(format!(
-            "{dropped} rows have been dropped from the store since, and nobody knows how many of them it holds"
+            "it holds the store's first {ended} rows, and the store has only had {rows_ever} up to now"
         ));
     }
-    let rows = plan.snapshot.rows();
-    if rows < *rows_after {
-        return Err(format!("it holds the store's first {rows_after} rows, and the store has {rows} now"));
-    }
-    match last_rows(plan.snapshot, *rows_after) {
-        Ok(found) if found == *expected => Ok(*rows_after),
-        Ok(_) => Err(format!("the store's rows before row {rows_after} are no longer those that were exported")),
+    let Some(start) = plan.snapshot.place_of(ended) else {
+        return Err(format!(
+            "so many rows have been dropped here and there around the store's row {ended}, at which it ended, that nobody              knows how many of the rows that are left it holds"
+        ));
+    };
+    let compared = COMPARED_ROWS.min(*rows_after);
+    let are_there = start == *rows_after || plan.snapshot.place_of(ended - compared) == start.checked_sub(compared);
+    match last_rows(plan.snapshot, start) {
+        Ok(found) if found == *expected || !are_there => Ok(start),
+        Ok(_) => Err(format!("the store's rows before row {ended} are no longer those that were exported")),
         Err(error) => Err(error.to_string()),
     }
 }

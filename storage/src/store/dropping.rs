@@ -5,7 +5,7 @@
 //! sources don't change, so that neither the log nor a file brings a dropped row back. The dictionaries keep their texts.
 //!
 //! Invariants:
-//! - rows stored and rows dropped change by the same number;
+//! - rows stored and rows dropped change by the same number, and the gaps say where;
 //! - no file that the manifest names is touched before the commit that no longer names it.
 
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use std::sync::Arc;
 use crate::io::Directory;
 
 use super::batch::{Batch, ColumnValues};
+use super::gaps::Dropping;
 use super::manifest::{FileKind, Manifest, SegmentRecord};
 use super::sealer::Sealer;
 use super::snapshot::open_segment;
@@ -54,18 +55,23 @@ pub fn drop_before(
     next.generation += 1;
     next.segments.clear();
     let (mut summary, mut replaced) = (DropSummary::default(), Vec::new());
+    let mut gaps = Dropping::of(sealer.manifest.gaps.clone());
     for record in &sealer.manifest.segments {
         let segment = open_segment(&*sealer.directory, record, &next.schema)?;
         let left = match segment.statistics(time) {
-            ColumnStatistics::Integers { max, .. } if max < limit => None,
+            ColumnStatistics::Integers { max, .. } if max < limit => {
+                gaps.pass(record.rows, false);
+                None
+            }
             ColumnStatistics::Integers { min, .. } if min < limit => {
-                let (batch, origins) = sealer.kept(record, time, limit)?;
+                let (batch, origins) = sealer.kept(record, time, limit, &mut gaps)?;
                 let written = sealer.write_batches(vec![batch], next.next_file, origins)?;
                 next.next_file += 1;
                 summary.segments_rewritten += 1;
                 Some(written)
             }
             _ => {
+                gaps.pass(record.rows, true);
                 next.segments.push(record.clone());
                 continue;
             }
@@ -77,6 +83,7 @@ pub fn drop_before(
     }
     next.totals.rows_stored -= summary.rows_dropped;
     next.totals.rows_dropped += summary.rows_dropped;
+    next.gaps = gaps.finish();
     summary.rows = next.totals.rows_stored;
     if replaced.is_empty() {
         return Ok(summary);
@@ -90,10 +97,19 @@ pub fn drop_before(
 }
 
 impl Sealer {
-    /// The rows of a segment from a time on, and where they came from.
-    fn kept(&self, record: &SegmentRecord, time: usize, limit: i64) -> Result<(Batch, Vec<super::Origin>), StoreError> {
+    /// The rows of a segment from a time on, and where they came from; `gaps` learns which those are.
+    fn kept(
+        &self,
+        record: &SegmentRecord,
+        time: usize,
+        limit: i64,
+        gaps: &mut Dropping,
+    ) -> Result<(Batch, Vec<super::Origin>), StoreError> {
         let batch = self.read_sound(record)?;
         let is_kept = kept_rows(&batch, time, limit);
+        for run in is_kept.chunk_by(|before, next| before == next) {
+            gaps.pass(run.len() as u64, run[0]);
+        }
         let mut origins = Vec::new();
         let mut left = &is_kept[..];
         for origin in &record.origins {

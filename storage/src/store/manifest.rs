@@ -5,13 +5,15 @@
 //! - the segments hold as many rows as are stored, their origins as many as they; the reject file holds as many entries
 //!   as are rejected;
 //! - each file number is used once and is below the next one; each partition has one position;
-//! - the known ranges of each source are ascending, disjoint and merged.
+//! - the known ranges of each source are ascending, disjoint and merged;
+//! - the gaps hold as many rows as are dropped.
 
 use std::collections::BTreeSet;
 
 use crate::io::Directory;
 
 use super::document::{self, Document};
+use super::gaps::Gaps;
 use super::origin::Origin;
 use super::schema::{ColumnSchema, ColumnType, Schema};
 use super::sources::KnownSources;
@@ -24,7 +26,9 @@ pub(crate) const NAME: &str = "manifest";
 pub(crate) const NEW_NAME: &str = "manifest.new";
 
 /// The version written here.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
+/// The version before: it doesn't say where rows were dropped.
+const WITHOUT_GAPS: u32 = 2;
 /// The oldest version read here: it has no dropped rows and no origins.
 const OLDEST_VERSION: u32 = 1;
 
@@ -46,6 +50,8 @@ pub(crate) struct Manifest {
     pub(crate) rejects: FramedRecord,
     pub(crate) positions: Vec<LogPosition>,
     pub(crate) sources: KnownSources,
+    /// Where rows were dropped.
+    pub(crate) gaps: Gaps,
 }
 
 /// A segment's file.
@@ -124,6 +130,7 @@ impl Manifest {
                 return Err(format!("segment {file} holds {rows} rows, its origins {known:?}"));
             }
         }
+        self.gaps.check(rows_stored, rows_dropped)?;
         if self.rejects.entries != rows_rejected {
             return Err(format!("the reject file holds {} lines, {rows_rejected} are rejected", self.rejects.entries));
         }
@@ -201,6 +208,7 @@ impl Manifest {
             bytes.put_u64(position.next_offset as u64);
         }
         self.sources.encode(bytes);
+        self.gaps.encode(bytes);
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, StoreError> {
@@ -242,8 +250,12 @@ impl Manifest {
             Ok(LogPosition { topic, topic_id, partition, next_offset })
         })?;
         let sources = KnownSources::decode(take)?;
+        let gaps = match version {
+            OLDEST_VERSION | WITHOUT_GAPS => Gaps::unknown(totals.rows_stored, totals.rows_dropped),
+            _ => Gaps::decode(take)?,
+        };
         let schema = Schema { columns };
-        Ok(Self { generation, totals, next_file, schema, segments, dictionaries, rejects, positions, sources })
+        Ok(Self { generation, totals, next_file, schema, segments, dictionaries, rejects, positions, sources, gaps })
     }
 }
 
@@ -277,6 +289,7 @@ mod tests {
                 LogPosition { topic: "t".into(), topic_id: None, partition: 1, next_offset: 0 },
             ],
             sources,
+            gaps: Gaps::unknown(10, 5),
         }
     }
 

@@ -12,6 +12,7 @@ mod document;
 mod dropping;
 mod error;
 mod framed;
+mod gaps;
 mod identity;
 mod intern;
 mod manifest;

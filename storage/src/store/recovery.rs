@@ -10,6 +10,7 @@ use crate::io::Directory;
 
 use super::dictionary::{self, SharedDictionary};
 use super::framed::{FrameReader, FramedFile};
+use super::gaps::Gaps;
 use super::manifest::{self, FileKind, Manifest};
 use super::rejects;
 use super::sealer::{Encoder, Sealer};
@@ -97,6 +98,7 @@ fn create(directory: Arc<dyn Directory>, schema: &Schema, options: &WriterOption
         rejects: rejects_file.record(),
         positions: Vec::new(),
         sources: KnownSources::default(),
+        gaps: Gaps::default(),
     };
     manifest.replace(&*directory)?;
     let mut dictionaries = Vec::new();

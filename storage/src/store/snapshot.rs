@@ -111,6 +111,13 @@ impl Snapshot {
         self.totals.rows_stored
     }
 
+    /// How many rows are before the one with a number among all that were ever stored, dropped ones included, counted
+    /// from 0. `None` where too many rows were dropped here and there to tell.
+    #[must_use]
+    pub fn place_of(&self, number: u64) -> Option<u64> {
+        self.origin.as_ref().map_or(Some(number), |origin| origin.manifest.gaps.place(number))
+    }
+
     /// What the store has counted.
     #[must_use]
     pub fn totals(&self) -> &Totals {
