@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use cartlog_storage::store::{ColumnView, Integers, Packed};
+use cartlog_storage::store::{ColumnView, Identifiers, Integers, Packed};
 
 /// Rows decoded at once: three buffers of 64-bit values take 24 KiB of the first-level cache.
 pub(crate) const CHUNK_ROWS: usize = 1024;
@@ -65,6 +65,20 @@ pub(crate) fn integers(view: &ColumnView<'_>, rows: Range<usize>, out: &mut [i64
         }
         ColumnView::Codes(codes) => packed_integers(codes, rows, out),
         ColumnView::Identifiers(identifiers) => packed_integers(identifiers.codes, rows, out),
+    }
+}
+
+/// The same column with other numbers behind its values.
+pub(crate) fn repacked<'a>(view: ColumnView<'a>, packed: Packed<'a>) -> ColumnView<'a> {
+    match view {
+        ColumnView::Integers(Integers::Frame { base, multiplier, .. }) => {
+            ColumnView::Integers(Integers::Frame { base, multiplier, packed })
+        }
+        ColumnView::Integers(Integers::Dictionary { values, .. }) => {
+            ColumnView::Integers(Integers::Dictionary { values, codes: packed })
+        }
+        ColumnView::Codes(_) => ColumnView::Codes(packed),
+        ColumnView::Identifiers(identifiers) => ColumnView::Identifiers(Identifiers { codes: packed, ..identifiers }),
     }
 }
 
@@ -146,6 +160,22 @@ pub(crate) fn mask_by_code(packed: Packed<'_>, rows: Range<usize>, allowed: &[u8
     });
 }
 
+/// Keeps the bytes of `mask` where the packed number is `wanted`.
+pub(crate) fn mask_equal(packed: Packed<'_>, rows: Range<usize>, wanted: u64, mask: &mut [u8]) {
+    /// Compares numbers at their own width, as many at once as a vector holds.
+    fn compare<T: Copy + PartialEq + TryFrom<u64>>(numbers: &[T], wanted: u64, mask: &mut [u8]) {
+        match T::try_from(wanted) {
+            Ok(wanted) => mask.iter_mut().zip(numbers).for_each(|(mask, number)| *mask &= u8::from(*number == wanted)),
+            Err(_) => mask.fill(0),
+        }
+    }
+    with_packed!(packed, rows, slice => compare(slice, wanted, mask), {
+        if wanted != 0 {
+            mask.fill(0);
+        }
+    });
+}
+
 /// A packed number as 64 bits.
 pub(crate) fn widen(value: impl Into<u64>) -> u64 {
     value.into()
@@ -184,6 +214,11 @@ mod tests {
             assert_eq!(ordinals, [3, 0, i64::MAX.cast_unsigned() - 4]);
             lookup(packed, 0..3, &[9_u32, 8, 7, 6, 5, 4, 3, 2], &mut ordinals);
             assert_eq!(ordinals, [6, 9, 2]);
+            for (wanted, expected) in [(0, [0, 1, 0]), (3, [1, 0, 0]), (7, [0, 0, 0]), (1 << 40, [0, 0, 0])] {
+                let mut mask = [1, 1, 0];
+                mask_equal(packed, 0..3, wanted, &mut mask);
+                assert_eq!(mask, expected);
+            }
             let mut mask = [1, 1, 0];
             mask_by_code(packed, 0..3, &[1, 1, 1, 0, 1, 1, 1, 1], &mut mask);
             assert_eq!(mask, [0, 1, 0]);

@@ -21,6 +21,9 @@ use super::selection::{Selected, Selection, SelectionScratch};
 /// Rows dealt at once.
 const MORSEL_ROWS: usize = 64 * CHUNK_ROWS;
 
+/// Where at most one of so many rows is selected, the others are not decoded.
+const FEW_SELECTED: usize = 4;
+
 /// What grouping may take for keys unless told otherwise.
 const DEFAULT_MEMORY: u64 = 4 << 30;
 
@@ -218,6 +221,13 @@ impl Chunk<'_> {
 
     /// The selected rows' ordinals of a field.
     pub(crate) fn ordinals<'s>(&self, field: &Field, out: &'s mut Scratch<u64>) -> &'s [u64] {
+        if let Selected::Rows(rows) = self.selected
+            && rows.len() * FEW_SELECTED <= self.rows.len()
+        {
+            let out = &mut out[..rows.len()];
+            field.decode_few((self.segment, self.columns), self.rows.start, rows, out);
+            return out;
+        }
         field.decode(self.segment, self.columns, self.rows.clone(), &mut out[..self.rows.len()]);
         self.keep_selected(out)
     }

@@ -12,7 +12,10 @@ use std::sync::Arc;
 use cartlog_storage::store::{ColumnView, Integers, Packed};
 use rayon::slice::ParallelSliceMut;
 
-use super::decode::{affine, affine_into, gather, integers, lookup, lookup_into, scratch, widen, with_packed};
+use super::apart::Apart;
+use super::decode::{
+    affine, affine_into, gather, integers, lookup, lookup_into, repacked, scratch, widen, with_packed,
+};
 use super::driver::Input;
 use super::events::{EventColumn, EventSegment, Events};
 
@@ -249,6 +252,18 @@ impl<'a> Field<'a> {
         }
     }
 
+    /// The numbers behind a column of identifiers, those of each segment above all of the segments before: equal numbers are equal
+    /// identifiers, but not the other way round where segments share some. [`Apart`](super::apart::Apart) tells which they are.
+    pub(super) fn apart(apart: &Apart<'_>, column: usize) -> Self {
+        let transforms = apart.starts().map(|add| Transform::Affine { multiply: 1, add });
+        Self {
+            column,
+            maximum: apart.maximum(),
+            transforms: transforms.collect(),
+            meaning: Meaning::Value { base: 0, step: 1 },
+        }
+    }
+
     /// The numbers behind a column of codes or identifiers, each segment's own.
     pub(crate) fn codes(events: &Events<'a>, column: usize) -> Self {
         let (_, largest) = events.range(column).unwrap_or_default();
@@ -371,9 +386,31 @@ impl<'a> Field<'a> {
 
     /// Ordinals of a segment's rows: `out[i]` is that of row `rows.start + i`.
     pub(crate) fn decode(&self, segment: usize, columns: &EventSegment<'_>, rows: Range<usize>, out: &mut [u64]) {
-        let column = &columns.columns[self.column];
-        let packed = column.packed();
-        match (&self.transforms[segment], column.view()) {
+        self.decode_view(segment, columns.columns[self.column].view(), rows, out);
+    }
+
+    /// Ordinals of a few of a segment's rows: `out[i]` is that of row `start + rows[i]`. Only those rows are read.
+    pub(crate) fn decode_few(
+        &self,
+        (segment, columns): (usize, &EventSegment<'_>),
+        start: usize,
+        rows: &[u16],
+        out: &mut [u64],
+    ) {
+        let view = columns.columns[self.column].view();
+        let mut numbers = scratch();
+        let numbers = &mut numbers[..rows.len()];
+        with_packed!(view.packed(), start.., slice => {
+            for (number, row) in numbers.iter_mut().zip(rows) {
+                *number = widen(slice[usize::from(*row)]);
+            }
+        }, {});
+        self.decode_view(segment, repacked(view, Packed::U64(numbers)), 0..rows.len(), out);
+    }
+
+    fn decode_view(&self, segment: usize, view: ColumnView<'_>, rows: Range<usize>, out: &mut [u64]) {
+        let packed = view.packed();
+        match (&self.transforms[segment], view) {
             (Transform::Affine { multiply, add }, _) => affine(packed, rows, *multiply, *add, out),
             (Transform::Gather { base }, ColumnView::Integers(Integers::Dictionary { values, .. })) => {
                 gather(packed, rows, values, *base, out);

@@ -6,11 +6,13 @@
 //! - `filter` says which events are covered, `selection` finds their rows;
 //! - `driver` deals rows to threads and merges what they made: the only place that knows threads;
 //! - `field` and `keys` turn columns into small numbers, `group` and `sort` bring equal ones together, but where `ordered` finds
-//!   that they are, `tally` counts within one group, `quantiles` selects without sorting; `numbering` numbers sessions over all segments;
+//!   that they are, `tally` counts within one group, `quantiles` selects without sorting; `numbering` numbers sessions over all segments,
+//!   `apart` each segment's by themselves;
 //! - `decode` widens a chunk of a column; everything above works on plain slices of one type.
 //!
 //! Kernels know no files, no segments' layout and no threads. They see [`Events`], borrowed from a snapshot.
 
+mod apart;
 mod catalogue;
 mod decode;
 mod documentation;

@@ -6,10 +6,13 @@
 
 use std::ops::Range;
 
-use super::decode::{CHUNK_ROWS, Scratch, integers, mask_by_code, scratch};
+use super::decode::{CHUNK_ROWS, Scratch, integers, mask_by_code, mask_equal, scratch};
 use super::events::{EventSegment, Events};
 use super::filter::Filter;
 use crate::event::{BRAND, CATEGORY_CODE, EVENT_TIME, EVENT_TYPE, PRICE, PRODUCT_ID, USER_ID};
+
+/// Rows that are looked at together for whether any is covered.
+const STRIDE: usize = 16;
 
 /// Which rows of each segment a filter covers.
 #[derive(Debug, Clone)]
@@ -32,6 +35,8 @@ enum Predicate {
     Between { column: usize, lowest: i64, highest: i64 },
     /// The value is one of these, ascending.
     OneOf { column: usize, values: Vec<i64> },
+    /// The code is this one.
+    Equal { column: usize, code: u64 },
     /// The code's entry is 1.
     Allowed { column: usize, allowed: Vec<u8> },
 }
@@ -135,9 +140,15 @@ impl Selection {
             predicate.apply(columns, rows.clone(), &mut scratch.values[..rows.len()], mask);
         }
         let mut count = 0;
-        for (row, covered) in (0_u16..).zip(mask.iter()) {
-            scratch.rows[count] = row;
-            count += usize::from(*covered);
+        for (start, mask) in (0_u16..).step_by(STRIDE).zip(mask.chunks(STRIDE)) {
+            // Where few rows are covered, most strides have none.
+            if mask.iter().all(|covered| *covered == 0) {
+                continue;
+            }
+            for (row, covered) in (start..).zip(mask) {
+                scratch.rows[count] = row;
+                count += usize::from(*covered);
+            }
         }
         if count == rows.len() { Selected::All } else { Selected::Rows(&scratch.rows[..count]) }
     }
@@ -158,6 +169,7 @@ impl Predicate {
                     *mask &= u8::from(wanted.binary_search(value).is_ok());
                 }
             }
+            Self::Equal { column, code } => mask_equal(segment.columns[*column].packed(), rows, *code, mask),
             Self::Allowed { column, allowed } => mask_by_code(segment.columns[*column].packed(), rows, allowed, mask),
         }
     }
@@ -191,8 +203,12 @@ fn by_code(segment: &EventSegment<'_>, column: usize, allowed: &[u8]) -> Verdict
     let zone = &segment.columns[column];
     let bound = |code: i64| usize::try_from(code).unwrap_or_default().min(allowed.len() - 1);
     let possible = &allowed[bound(zone.smallest)..=bound(zone.largest.max(zone.smallest))];
+    let mut places = possible.iter().enumerate().filter(|(_, allowed)| **allowed == 1).map(|(place, _)| place);
+    let (first, second) = (places.next(), places.next());
     if possible.iter().all(|allowed| *allowed == 1) {
         Verdict::All
+    } else if let (Some(place), None) = (first, second) {
+        Verdict::Some(Predicate::Equal { column, code: (bound(zone.smallest) + place) as u64 })
     } else if possible.contains(&1) {
         Verdict::Some(Predicate::Allowed { column, allowed: allowed.to_vec() })
     } else {

@@ -67,6 +67,7 @@ impl Analysis for CohortRetention {
     }
 
     fn run(&self, input: &Input<'_>, _parameters: &Parameters) -> Result<Table, AnalysisError> {
+        let input = input.by_user();
         let events = input.events();
         let weeks = Field::periods(events, EVENT_TIME, WEEK, SINCE_MONDAY);
         let layout = Layout::new(vec![Field::offset(events, USER_ID), weeks]);

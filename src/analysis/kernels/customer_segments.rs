@@ -1,12 +1,16 @@
 //! Segments of the users who bought, by how recently, how often and for how much; what is recent and what is often are parameters.
 //!
 //! Only purchases are grouped, by (user, session, day, price): a user's orders are its sessions, and its purchases
-//! without one.
+//! without one. Sessions are numbered segment by segment, which is enough to tell those of a user apart.
+//!
+//! The last day of all events is that of the segment with the latest ones; others are looked at only if their zone maps say that
+//! they may go beyond it.
 
 use arrow_schema::SchemaRef;
 
 use crate::analysis::decode::{Scratch, scratch};
-use crate::analysis::driver::{Chunk, Scan, scan};
+use crate::analysis::apart::Apart;
+use crate::analysis::driver::{Chunk, Scan, scan_morsels};
 use crate::analysis::field::Field;
 use crate::analysis::group::{Parts, group};
 use crate::analysis::keys::{Key, Layout};
@@ -89,20 +93,38 @@ struct Segment {
     recency_days: u128,
 }
 
-/// The last day of the events.
+/// The last day of the covered events, as a number of days since 1970.
+fn last_day(input: &Input<'_>) -> Option<i64> {
+    let days = Field::periods(input.events(), EVENT_TIME, DAY, 0);
+    let mut latest: Vec<(i64, usize)> =
+        input.candidates().map(|(index, segment)| (segment.columns[EVENT_TIME].largest, index)).collect();
+    latest.sort_unstable();
+    let mut last: Option<i64> = None;
+    for (bound, segment) in latest.into_iter().rev() {
+        if last.is_some_and(|last| bound.div_euclid(DAY) <= last) {
+            break;
+        }
+        let morsels = input.morsels(|index| index == segment);
+        let found = scan_morsels(input, &morsels, &LastDay { days: &days }).into_iter().filter_map(|(last, _)| last);
+        last = last.max(found.max().map(|day| days.value(day)));
+    }
+    last
+}
+
+/// The last day of some events.
 struct LastDay<'a> {
     days: &'a Field<'a>,
 }
 
 impl Scan for LastDay<'_> {
-    type Partial = (u64, Scratch<u64>);
+    type Partial = (Option<u64>, Scratch<u64>);
 
     fn start(&self) -> Self::Partial {
-        (0, scratch())
+        (None, scratch())
     }
 
     fn scan(&self, (last, scratch): &mut Self::Partial, chunk: &Chunk<'_>) {
-        *last = chunk.ordinals(self.days, scratch).iter().copied().fold(*last, u64::max);
+        *last = chunk.ordinals(self.days, scratch).iter().copied().max().max(*last);
     }
 
     fn merge(&self, into: &mut Self::Partial, other: Self::Partial) {
@@ -112,33 +134,44 @@ impl Scan for LastDay<'_> {
 
 struct Buyers<'a> {
     layout: &'a Layout<'a>,
+    sessions: &'a Apart<'a>,
     rules: Rules,
     last_day: u64,
 }
 
 impl Parts for Buyers<'_> {
-    type Partial = [Segment; SEGMENTS.len()];
+    /// The segments, and the sessions of the present user.
+    type Partial = ([Segment; SEGMENTS.len()], Vec<u64>);
 
     fn start(&self) -> Self::Partial {
         Default::default()
     }
 
-    fn part<K: Key>(&self, partial: &mut Self::Partial, _part: usize, keys: &[K]) {
+    fn part<K: Key>(&self, (segments, sessions): &mut Self::Partial, _part: usize, keys: &[K]) {
         let (below_user, below_session) = (self.layout.bits_below(1), self.layout.bits_below(2));
-        let missing = self.layout.field(1).maximum();
         let price_bits = self.layout.bits_below(3);
         for user in keys.chunk_by(|left, right| left.differing(*right).significant_bits() <= below_user) {
             let (mut orders, mut last, mut spent) = (0, 0, 0);
             let mut before: Option<K> = None;
+            let mut is_missing = false;
+            sessions.clear();
             for key in user {
                 let is_new = before.is_none_or(|before| before.differing(*key).significant_bits() > below_session);
                 before = Some(*key);
-                orders += u64::from(is_new || self.layout.ordinal(*key, 1) == missing);
+                if is_new {
+                    let session = self.layout.ordinal(*key, 1);
+                    is_missing = self.sessions.is_missing(session);
+                    if !is_missing {
+                        sessions.push(session);
+                    }
+                }
+                orders += u64::from(is_missing);
                 last = self.layout.ordinal(*key, 2).max(last);
                 spent += i128::from(self.layout.field(3).value(key.bits(0, price_bits)));
             }
+            orders += self.sessions.distinct(sessions);
             let recency_days = self.last_day - last;
-            let segment = &mut partial[self.rules.segment(recency_days, orders)];
+            let segment = &mut segments[self.rules.segment(recency_days, orders)];
             segment.users += 1;
             segment.orders += orders;
             segment.spent += spent;
@@ -175,21 +208,23 @@ impl Analysis for CustomerSegments {
     }
 
     fn run(&self, input: &Input<'_>, parameters: &Parameters) -> Result<Table, AnalysisError> {
-        let events = input.events();
-        let purchases = input.only("purchase");
+        let by_user = input.by_user();
+        let events = by_user.events();
+        let sessions = Apart::of(events, USER_SESSION);
         let layout = Layout::fitted(
             events,
             vec![
                 Field::offset(events, USER_ID),
-                Field::identified(&purchases, USER_SESSION),
+                Field::apart(&sessions, USER_SESSION),
                 Field::periods(events, EVENT_TIME, DAY, 0),
                 Field::scaled(events, PRICE),
             ],
         );
-        let (last_day, _) = scan(input, &LastDay { days: layout.field(2) });
-        let buyers = Buyers { layout: &layout, rules: Rules::new(parameters), last_day };
-        let mut segments = buyers.start();
-        for partial in group(&purchases, &layout, 1, &buyers) {
+        let first_day = layout.field(2).value(0);
+        let last_day = last_day(input).map_or(0, |last| last.wrapping_sub(first_day).cast_unsigned());
+        let buyers = Buyers { layout: &layout, sessions: &sessions, rules: Rules::new(parameters), last_day };
+        let (mut segments, _) = buyers.start();
+        for (partial, _) in group(&by_user.only("purchase"), &layout, 1, &buyers) {
             for (into, other) in segments.iter_mut().zip(partial) {
                 into.users += other.users;
                 into.orders += other.orders;
