@@ -172,7 +172,7 @@ fn what_does_not_fit_is_refused() {
         (&whole, &|plan| plan.since_last = false, "add --since-last"),
         (&whole, &|plan| plan.store = store_identity(), "it comes from the store "),
         (&whole, &|plan| plan.format = format("json").unwrap(), "its format is csv, and now json was asked for"),
-        (&snapshot(&lines[..199], 70), &|_| {}, "the store's first 200 rows, and the store has 199 now"),
+        (&snapshot(&lines[..199], 70), &|_| {}, "the store's first 200 rows, and the store has only had 199 up to now"),
         (&snapshot(&[&lines[1..], &lines[..1]].concat(), 70), &|_| {}, "are no longer those that were exported"),
     ];
     for (snapshot, change, expected) in cases {
