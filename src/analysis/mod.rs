@@ -28,6 +28,7 @@ mod kinds;
 mod number;
 mod numbering;
 mod ordered;
+mod pairs;
 mod parameter;
 mod quantiles;
 mod reach;

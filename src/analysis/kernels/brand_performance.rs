@@ -1,6 +1,7 @@
 //! Each brand's reach and sales.
 //!
-//! A brand is a slot whose reach is known from one grouping by user; its distinct products are found by one by product.
+//! A brand is a slot whose reach is known from one grouping by user. Its products are counted among the distinct pairs of product and
+//! brand, or, where those are too many for a table, by bringing each product's rows together.
 
 use std::cmp::Reverse;
 
@@ -10,6 +11,7 @@ use crate::analysis::decode::index;
 use crate::analysis::field::Field;
 use crate::analysis::group::{Parts, group};
 use crate::analysis::keys::{Key, Layout};
+use crate::analysis::pairs::distinct;
 use crate::analysis::reach::reach;
 use crate::analysis::result::{self, ResultType, counts, decimals, texts};
 use crate::analysis::tally::Seen;
@@ -47,6 +49,19 @@ impl Parts for Products<'_> {
     }
 }
 
+/// How many products each brand has, by the ordinal that it has as the layout's second field.
+fn products(input: &Input<'_>, layout: &Layout<'_>) -> Vec<u64> {
+    let mut products = vec![0; layout.field(1).count()];
+    if let Some(pairs) = distinct(input, layout) {
+        pairs.into_iter().for_each(|pair| products[index(layout.ordinal(pair, 1))] += 1);
+    } else {
+        for (found, _) in group(input, layout, 1, &Products { layout }) {
+            products.iter_mut().zip(found).for_each(|(into, other)| *into += other);
+        }
+    }
+    products
+}
+
 impl Analysis for BrandPerformance {
     fn name(&self) -> &'static str {
         "brand_performance"
@@ -77,8 +92,7 @@ impl Analysis for BrandPerformance {
         let events = input.events();
         let reached = reach(input, vec![Field::ranked(events, BRAND)]);
         let layout = Layout::new(vec![Field::offset(events, PRODUCT_ID), Field::ranked(events, BRAND)]);
-        let products = group(input, &layout, 1, &Products { layout: &layout });
-        let products = |brand: u64| products.iter().map(|(products, _)| products[index(brand)]).sum::<u64>();
+        let products = products(input, &layout);
         let mut rows = reached.with_events();
         rows.sort_unstable_by_key(|(brand, reach)| (Reverse(reach.revenue), *brand));
         let counted = |kind: usize| Some(counts(rows.iter().map(|(_, reach)| reach.events[kind])));
@@ -90,7 +104,7 @@ impl Analysis for BrandPerformance {
                 counted(1),
                 counted(2),
                 Some(counts(rows.iter().map(|(_, reach)| reach.users))),
-                Some(counts(rows.iter().map(|(brand, _)| products(*brand)))),
+                Some(counts(rows.iter().map(|(brand, _)| products[index(*brand)]))),
                 Some(decimals(ResultType::Money, rows.iter().map(|(_, reach)| reach.revenue))),
             ],
         )

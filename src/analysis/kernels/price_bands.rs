@@ -52,6 +52,7 @@ impl Analysis for PriceBands {
     }
 
     fn run(&self, input: &Input<'_>, parameters: &Parameters) -> Result<Table, AnalysisError> {
+        let input = input.by_user();
         let events = input.events();
         let bounds = parameters.price_bounds(&BANDS);
         let units: Vec<i64> = bounds.iter().map(|bound| bound * 10_i64.pow(PRICE_SCALE.into())).collect();
