@@ -13,7 +13,7 @@ use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterato
 
 use super::AnalysisError;
 use super::decode::{CHUNK_ROWS, Scratch};
-use super::events::{EventSegment, Events};
+use super::events::{EventSegment, Events, Shared};
 use super::field::Field;
 use super::filter::Filter;
 use super::selection::{Selected, Selection, SelectionScratch};
@@ -36,6 +36,8 @@ pub struct Input<'a> {
     memory: u64,
     /// The same events in order of their users.
     sorted: Option<Box<Input<'a>>>,
+    /// Whether the filter skips most of the events in the order that they were stored in, and not in the other.
+    skips_most: bool,
 }
 
 /// A kernel over chunks of rows.
@@ -68,8 +70,21 @@ impl<'a> Input<'a> {
     /// # Errors
     /// [`AnalysisError::NotEvents`] if the snapshot's columns are not those of events.
     pub fn of(snapshot: &'a Snapshot, filter: &Filter) -> Result<Self, AnalysisError> {
-        let input = Self::new(Events::of(snapshot)?, filter);
-        Ok(match Events::by_user(snapshot) {
+        Self::among(Events::of(snapshot)?, Events::by_user(snapshot), filter)
+    }
+
+    /// The same for one of many filters of the snapshot, which share what is the same for all of them.
+    ///
+    /// # Errors
+    /// As [`Input::of`].
+    pub fn sharing(snapshot: &'a Snapshot, filter: &Filter, shared: &Shared) -> Result<Self, AnalysisError> {
+        let sorted = Events::by_user(snapshot).map(|sorted| sorted.sharing(&shared.sorted));
+        Self::among(Events::of(snapshot)?.sharing(&shared.stored), sorted, filter)
+    }
+
+    fn among(stored: Events<'a>, sorted: Option<Events<'a>>, filter: &Filter) -> Result<Self, AnalysisError> {
+        let input = Self::new(stored, filter);
+        Ok(match sorted {
             Some(sorted) => input.beside(sorted),
             None => input,
         })
@@ -79,7 +94,7 @@ impl<'a> Input<'a> {
     #[must_use]
     pub fn new(events: Events<'a>, filter: &Filter) -> Self {
         let selection = Selection::new(&events, filter);
-        Self { events, selection, filter: filter.clone(), memory: DEFAULT_MEMORY, sorted: None }
+        Self { events, selection, filter: filter.clone(), memory: DEFAULT_MEMORY, sorted: None, skips_most: false }
     }
 
     /// The same with the same events once more, in order of their users as far as they are, unless the filter skips most of them in the
@@ -87,13 +102,20 @@ impl<'a> Input<'a> {
     #[must_use]
     pub fn beside(self, sorted: Events<'a>) -> Self {
         let sorted = Self::new(sorted, &self.filter).within(self.memory);
-        let skips_more = self.candidate_rows() < sorted.candidate_rows() / 2;
-        Self { sorted: (!skips_more).then(|| Box::new(sorted)), ..self }
+        let skips_most = self.candidate_rows() < sorted.candidate_rows() / 2;
+        Self { sorted: Some(Box::new(sorted)), skips_most, ..self }
     }
 
     /// What an analysis reads that brings users or sessions together: the events in order of users if they are there, or these.
     pub(crate) fn by_user(&self) -> &Self {
-        self.sorted.as_deref().unwrap_or(self)
+        if self.skips_most { self } else { self.sorted.as_deref().unwrap_or(self) }
+    }
+
+    /// What covered rows are taken out of, for several analyses: the events in order of users if they are there, whatever that costs;
+    /// `None` if all are covered.
+    pub(super) fn to_choose_from(&self) -> Option<&Self> {
+        let from = self.sorted.as_deref().unwrap_or(self);
+        (!from.selection.covers_all()).then_some(from)
     }
 
     /// The same without the events in another order, if something that was read of those was damaged.
@@ -204,6 +226,16 @@ impl Chunk<'_> {
     /// The segment's place.
     pub(crate) fn segment(&self) -> usize {
         self.segment
+    }
+
+    /// Its rows, selected or not.
+    pub(super) fn range(&self) -> Range<usize> {
+        self.rows.clone()
+    }
+
+    /// Which of them are selected.
+    pub(super) fn selected(&self) -> Selected<'_> {
+        self.selected
     }
 
     /// Rows, selected or not.

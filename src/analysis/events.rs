@@ -17,8 +17,18 @@ pub struct Events<'a> {
     event_types: Vec<&'a str>,
     categories: Vec<&'a str>,
     brands: Vec<&'a str>,
-    /// The numbers of the sessions, once they have been asked for.
+    /// The numbers of all sessions, once they have been asked for.
     pub(super) numbered: Arc<OnceLock<Numbering>>,
+    /// Whether other filters want these numbers too, so that they are of all sessions from the start.
+    pub(super) is_shared: bool,
+}
+
+/// What is the same for every filter of a snapshot's events and costs more than a look: how their sessions are numbered, in each
+/// order that they are kept in. Empty at first; 4 bytes a session and segment once an analysis has asked.
+#[derive(Debug, Clone, Default)]
+pub struct Shared {
+    pub(super) stored: Arc<OnceLock<Numbering>>,
+    pub(super) sorted: Arc<OnceLock<Numbering>>,
 }
 
 /// One segment's columns.
@@ -58,7 +68,7 @@ impl<'a> Events<'a> {
         categories: Vec<&'a str>,
         brands: Vec<&'a str>,
     ) -> Self {
-        Self { segments, event_types, categories, brands, numbered: Arc::default() }
+        Self { segments, event_types, categories, brands, numbered: Arc::default(), is_shared: false }
     }
 
     /// The events of a snapshot, borrowed from it.
@@ -91,6 +101,20 @@ impl<'a> Events<'a> {
         let others = stored.segments.into_iter().enumerate().filter(|(place, _)| !copy.replaced().contains(place));
         let segments = sorted.chain(others.map(|(_, segment)| segment)).collect();
         Some(Self::new(segments, stored.event_types, stored.categories, stored.brands))
+    }
+
+    /// The same, with numbers of sessions that others know too.
+    pub(super) fn sharing(self, numbered: &Arc<OnceLock<Numbering>>) -> Self {
+        Self { numbered: Arc::clone(numbered), is_shared: true, ..self }
+    }
+
+    /// Other segments of these events' encodings: each in its place, with the same texts and numbers of sessions.
+    pub(super) fn with_segments<'b>(&self, segments: Vec<EventSegment<'b>>) -> Events<'b>
+    where
+        'a: 'b,
+    {
+        let Self { event_types, categories, brands, numbered, is_shared, .. } = self.clone();
+        Events { segments, event_types, categories, brands, numbered, is_shared }
     }
 
     /// Whether nothing read so far was damaged.

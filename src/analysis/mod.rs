@@ -3,17 +3,18 @@
 //! Each analysis is one file in `kernels` and one line in [`registry`]; its SQL definition stands beside it in `sql/` and
 //! is what it means. Underneath:
 //!
-//! - `filter` says which events are covered, `selection` finds their rows;
+//! - `filter` says which events are covered, `selection` finds their rows, `chosen` takes them out once for several analyses;
 //! - `driver` deals rows to threads and merges what they made: the only place that knows threads;
 //! - `field` and `keys` turn columns into small numbers, `group` and `sort` bring equal ones together, but where `ordered` finds
-//!   that they are, `tally` counts within one group, `quantiles` selects without sorting; `numbering` numbers sessions over all segments,
-//!   `apart` each segment's by themselves;
+//!   that they are, `pairs` finds which keys there are, `tally` counts within one group, `quantiles` selects without sorting; `numbering`
+//!   numbers sessions over all segments, `apart` each segment's by themselves;
 //! - `decode` widens a chunk of a column; everything above works on plain slices of one type.
 //!
 //! Kernels know no files, no segments' layout and no threads. They see [`Events`], borrowed from a snapshot.
 
 mod apart;
 mod catalogue;
+mod chosen;
 mod decode;
 mod documentation;
 mod driver;
@@ -47,10 +48,11 @@ mod shapes;
 mod testing;
 
 pub use catalogue::catalogue;
+pub use chosen::Chosen;
 pub use documentation::documentation;
 pub use driver::Input;
 pub use error::AnalysisError;
-pub use events::{EventColumn, EventSegment, Events};
+pub use events::{EventColumn, EventSegment, Events, Shared};
 pub use filter::{Filter, Missing};
 pub use parameter::{Parameter, ParameterKind, Parameters};
 pub use registry::{Analysis, find, listed, of_table, registry};

@@ -8,7 +8,8 @@
 //! part is looked through with an open-addressing table in the second-level cache. Cost: an identifier's hash, a write and a
 //! read of 16 bytes and a probe in cache, and nothing a row.
 //!
-//! Where a filter leaves rows out, only identifiers of rows that it covers are looked at.
+//! Where a filter leaves rows out, only identifiers of rows that it covers are looked at; but where other filters of the same events
+//! are to come, all are, once.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -43,9 +44,11 @@ struct Entry {
     code: u32,
 }
 
-/// Numbers the identifiers of a column, those of covered rows at least.
-pub(super) fn numbering(input: &Input<'_>, column: usize) -> Numbering {
-    let segments = input.events().segments();
+/// Tells which codes covered rows have, one list a segment.
+type UsedCodes<'a> = &'a dyn Fn(&[Option<Identifiers<'_>>]) -> Vec<Vec<bool>>;
+
+/// Numbers the identifiers of a column: all, or those that are used.
+fn numbering(segments: &[EventSegment<'_>], used: Option<UsedCodes<'_>>, column: usize) -> Numbering {
     let identifiers: Vec<Option<Identifiers<'_>>> =
         segments.iter().map(|segment| identifiers(segment, column)).collect();
     let mut firsts = Vec::with_capacity(segments.len());
@@ -55,7 +58,7 @@ pub(super) fn numbering(input: &Input<'_>, column: usize) -> Numbering {
         let distinct = identifiers.map_or(0, |identifiers| identifiers.distinct());
         count = count.saturating_add(u32::try_from(distinct).unwrap_or(u32::MAX));
     }
-    let used = (!input.selection().covers_all()).then(|| used_codes(input, column, &identifiers));
+    let used = used.map(|used| used(&identifiers));
     let joined = Join { identifiers: &identifiers, firsts: &firsts, used: used.as_deref(), state: RandomState::new() };
     let mut aliases = joined.aliases(count as usize);
     aliases.sort_unstable();
@@ -236,12 +239,18 @@ impl Table {
 }
 
 impl Events<'_> {
-    /// The numbering of a column's identifiers for an input of these events, remembered where it is that of all rows.
+    /// The numbering of a column's identifiers for an input of these events, remembered where it is that of all rows. It serves for any
+    /// part of them, so that it is made of all where several filters want it.
     pub(super) fn numbering(&self, input: &Input<'_>, column: usize) -> Numbering {
-        if input.selection().covers_all() {
-            self.numbered.get_or_init(|| numbering(input, column)).clone()
-        } else {
-            numbering(input, column)
+        match self.numbered.get() {
+            Some(known) => known.clone(),
+            None if self.is_shared || input.selection().covers_all() => {
+                self.numbered.get_or_init(|| numbering(self.segments(), None, column)).clone()
+            }
+            None => {
+                let used = |identifiers: &[Option<Identifiers<'_>>]| used_codes(input, column, identifiers);
+                numbering(self.segments(), Some(&used), column)
+            }
         }
     }
 }

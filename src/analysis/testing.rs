@@ -1,6 +1,7 @@
 //! What the oracles share: events as plain rows, cells of results, and stores made of rows at random.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Date32Type, Decimal128Type, Float64Type, Int64Type};
@@ -9,7 +10,7 @@ use arrow_schema::DataType;
 use cartlog_storage::store::{ColumnView, Identifiers, Integers, Packed};
 use proptest::prelude::*;
 
-use super::{EventColumn, EventSegment, Events, Filter, Input, Missing, Parameters, registry};
+use super::{Chosen, EventColumn, EventSegment, Events, Filter, Input, Missing, Parameters, registry};
 
 /// One event as a row.
 #[derive(Debug, Clone, PartialEq)]
@@ -419,6 +420,13 @@ pub(crate) fn check(events: &[Event], filter: &Filter, segment_rows: usize, choi
     let copy = Stored::new(&sorted_by_user(events, copied), segment_rows, choice);
     // One that is chosen whatever the filter skips, and one as it is chosen.
     let sorted = [Input::new(copy.events(), filter), Input::new(stored.events(), filter).beside(copy.events())];
+    // Sessions numbered for all filters, and the covered rows taken out of either order.
+    let (of_stored, of_copy) = (Arc::default(), Arc::default());
+    let numbered = || Input::new(stored.events().sharing(&of_stored), filter);
+    let mut shared = [numbered(), numbered().beside(copy.events().sharing(&of_copy))];
+    let chosen = shared.each_mut().map(|input| Chosen::of(input).unwrap());
+    let taken: Vec<Input<'_>> =
+        chosen.iter().zip(&shared).filter_map(|(chosen, input)| Some(chosen.as_ref()?.input(input))).collect();
     let covered: Vec<Event> = events.iter().filter(|event| covers(filter, event)).cloned().collect();
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
     for analysis in registry() {
@@ -432,9 +440,14 @@ pub(crate) fn check(events: &[Event], filter: &Filter, segment_rows: usize, choi
             let again = pool.install(|| analysis.run(&frugal, &parameters)).unwrap();
             assert_eq!(table.rows, again.rows, "{} with {set:?} and no memory", analysis.name());
             let frugal = Input::new(stored.events(), filter).beside(copy.events()).within(1);
-            for sorted in sorted.iter().chain([&frugal]) {
+            for sorted in sorted.iter().chain([&frugal, &shared[1]]).chain(&taken) {
                 let again = pool.install(|| analysis.run(sorted, &parameters)).unwrap();
-                assert_eq!(table.rows, again.rows, "{} with {set:?} and {copied} rows sorted", analysis.name());
+                assert_eq!(
+                    table.rows,
+                    again.rows,
+                    "{} with {set:?}, shared, and {copied} rows sorted",
+                    analysis.name()
+                );
             }
             let expected = analysis.oracle(&covered, &parameters);
             assert_eq!(rows_of(&table.rows), expected, "{} with {set:?}", analysis.name());
@@ -470,6 +483,30 @@ mod tests {
             threads in 1..4_usize,
         ) {
             check(&events, &filter, segment_rows, choice, threads);
+        }
+
+        #[test]
+        fn chosen_rows_are_those_that_the_filter_covers(
+            events in any_events(Shape::Ties), filter in any_filter(), segment_rows in 1..70_usize, choice in any::<u64>(),
+        ) {
+            let stored = Stored::new(&events, segment_rows, choice);
+            let mut input = Input::new(stored.events(), &filter);
+            let all_covered = input.selection().covers_all();
+            match Chosen::of(&mut input).unwrap() {
+                None => prop_assert!(all_covered),
+                Some(chosen) => {
+                    let chosen = chosen.input(&input);
+                    prop_assert!(chosen.selection().covers_all());
+                    for (segment, rows) in chosen.events().segments().iter().zip(events.chunks(segment_rows)) {
+                        let covered: Vec<&Event> = rows.iter().filter(|event| covers(&filter, event)).collect();
+                        prop_assert_eq!(segment.rows, covered.len());
+                        for (row, event) in covered.into_iter().enumerate() {
+                            let ColumnView::Integers(prices) = segment.columns[6].view() else { panic!("prices are integers") };
+                            prop_assert_eq!(prices.get(row), event.price);
+                        }
+                    }
+                }
+            }
         }
 
         #[test]

@@ -1,22 +1,25 @@
 //! Questions answered on the store as of its last commit: one after the other, and each only once.
 //!
 //! A kernel uses all threads, so that answering several at once would only make all of them late: whoever asks waits for a
-//! turn, first come first served. Answers are kept while the store stays as it is, up to a bound.
+//! turn, first come first served. A turn is for all questions about the same events (see [`turns`](super::turns)): the rows that the
+//! filter covers are taken out once, and the kernels read those. The quickest answer comes first. Answers are kept while the store stays
+//! as it is, up to a bound.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use cartlog_storage::io::Directory;
 use cartlog_storage::store::Snapshot;
-use tokio::sync::Semaphore;
+use tokio::sync::oneshot;
 
 use super::error::ServeError;
 use super::growth::{Growth, LogEnd};
 use super::outgoing::Outgoing;
 use super::question::Question;
-use crate::analysis::{Analysis, Input};
+use super::turns::{Asked, Turns, View};
+use crate::analysis::{Analysis, Chosen, Filter, Input, Shared};
 use crate::table::Table;
 
 /// How old the view of the store may be before it is looked whether there is a newer one.
@@ -32,7 +35,9 @@ pub struct Answers {
     store: Mutex<Held>,
     kept: Mutex<VecDeque<Kept>>,
     growth: Mutex<Growth>,
-    turn: Arc<Semaphore>,
+    turns: Turns,
+    /// How long each analysis took last.
+    took: Mutex<HashMap<&'static str, Duration>>,
     computed: AtomicU64,
     pub(super) outgoing: Outgoing,
 }
@@ -41,6 +46,8 @@ pub struct Answers {
 #[derive(Debug)]
 struct Held {
     snapshot: Arc<Snapshot>,
+    /// What is the same for all questions about the snapshot.
+    shared: Shared,
     looked: Instant,
 }
 
@@ -61,10 +68,11 @@ impl Answers {
         let snapshot = Arc::new(Snapshot::open(directory)?);
         Ok(Self {
             memory: None,
-            store: Mutex::new(Held { snapshot, looked: Instant::now() }),
+            store: Mutex::new(Held { snapshot, shared: Shared::default(), looked: Instant::now() }),
             kept: Mutex::default(),
             growth: Mutex::default(),
-            turn: Arc::new(Semaphore::new(1)),
+            turns: Turns::default(),
+            took: Mutex::default(),
             computed: AtomicU64::new(0),
             outgoing: Outgoing::default(),
         })
@@ -93,8 +101,10 @@ impl Answers {
         lock(&self.growth).note(Instant::now(), refreshed.rows());
         let mut held = lock(&self.store);
         // Another request may have seen a later commit meanwhile.
-        if refreshed.generation() >= held.snapshot.generation() {
-            *held = Held { snapshot: refreshed, looked: Instant::now() };
+        if refreshed.generation() > held.snapshot.generation() {
+            *held = Held { snapshot: refreshed, shared: Shared::default(), looked: Instant::now() };
+        } else if refreshed.generation() == held.snapshot.generation() {
+            held.looked = Instant::now();
         }
         Ok(Arc::clone(&held.snapshot))
     }
@@ -113,27 +123,73 @@ impl Answers {
         if let Some(table) = self.known(generation, analysis.name(), question) {
             return Ok(table);
         }
-        let turn = Arc::clone(&self.turn).acquire_owned().await?;
-        // Whoever had the turn before may have asked the same.
-        if let Some(table) = self.known(generation, analysis.name(), question) {
-            return Ok(table);
-        }
-        let (answers, question) = (Arc::clone(self), question.clone());
+        let view = View { snapshot, filter: question.filter.clone() };
+        let (answer, answered) = oneshot::channel();
         // Whoever goes away while waiting for a turn gives it up with that. What has been begun is finished and kept: others may
         // ask the same.
-        let answer = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
-            let input = Input::of(&snapshot, &question.filter)?;
-            let input = match answers.memory {
-                Some(memory) => input.within(memory),
-                None => input,
-            };
-            answers.computed.fetch_add(1, Ordering::Relaxed);
-            let table = Arc::new(analysis.answer(&input, &question.parameters)?);
-            answers.keep(Kept { generation, analysis: analysis.name(), question, table: Arc::clone(&table) });
-            Ok::<_, ServeError>(table)
-        });
-        answer.await?
+        if self.turns.wait(view, Asked { analysis, parameters: question.parameters.clone(), answer }) {
+            let answers = Arc::clone(self);
+            tokio::task::spawn_blocking(move || {
+                let took = |asked: &Asked| lock(&answers.took).get(asked.analysis.name()).copied().unwrap_or_default();
+                answers.turns.answer(took, |view, questions| answers.answer(view, questions));
+            });
+        }
+        answered.await.map_err(|_| ServeError::Stopping)?
+    }
+
+    /// Answers the questions about a view's events.
+    fn answer(&self, view: &View, questions: &mut dyn Iterator<Item = Asked>) {
+        let Some(first) = questions.next() else { return };
+        let prepared = self.input(view).and_then(|mut input| Ok((Chosen::of(&mut input)?, input)));
+        let (chosen, input) = match prepared {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                // Whoever has gone needs no answer.
+                let _ = first.answer.send(Err(error));
+                return;
+            }
+        };
+        // Where nothing is left out, the answers are those without a filter.
+        let filter = if input.selection().covers_all() { Filter::default() } else { view.filter.clone() };
+        let input = chosen.as_ref().map_or_else(|| input.clone(), |chosen| chosen.input(&input));
+        for asked in [first].into_iter().chain(questions) {
+            let question = Question { filter: filter.clone(), parameters: asked.parameters };
+            let answer = self.answered(view.snapshot.generation(), &input, asked.analysis, question);
+            let _ = asked.answer.send(answer);
+        }
+    }
+
+    /// The covered events of a view.
+    fn input<'a>(&self, view: &'a View) -> Result<Input<'a>, ServeError> {
+        let shared = {
+            let held = lock(&self.store);
+            let is_same = held.snapshot.generation() == view.snapshot.generation();
+            if is_same { held.shared.clone() } else { Shared::default() }
+        };
+        let input = Input::sharing(&view.snapshot, &view.filter, &shared)?;
+        Ok(match self.memory {
+            Some(memory) => input.within(memory),
+            None => input,
+        })
+    }
+
+    /// The answer to a question, computed unless somebody asked the same before.
+    fn answered(
+        &self,
+        generation: u64,
+        input: &Input<'_>,
+        analysis: &'static dyn Analysis,
+        question: Question,
+    ) -> Result<Arc<Table>, ServeError> {
+        if let Some(table) = self.known(generation, analysis.name(), &question) {
+            return Ok(table);
+        }
+        self.computed.fetch_add(1, Ordering::Relaxed);
+        let start = Instant::now();
+        let table = Arc::new(analysis.answer(input, &question.parameters)?);
+        lock(&self.took).insert(analysis.name(), start.elapsed());
+        self.keep(Kept { generation, analysis: analysis.name(), question, table: Arc::clone(&table) });
+        Ok(table)
     }
 
     /// How many questions were computed, not answered from what was kept.
@@ -190,7 +246,7 @@ mod tests {
     use cartlog_storage::store::Dictionary;
 
     use super::*;
-    use crate::analysis::find;
+    use crate::analysis::{Parameters, find};
     use crate::event;
 
     fn of_nothing() -> Arc<Answers> {
@@ -200,10 +256,11 @@ mod tests {
         let looked = Instant::now() + Duration::from_secs(3600);
         Arc::new(Answers {
             memory: None,
-            store: Mutex::new(Held { snapshot, looked }),
+            store: Mutex::new(Held { snapshot, shared: Shared::default(), looked }),
             kept: Mutex::default(),
             growth: Mutex::default(),
-            turn: Arc::new(Semaphore::new(1)),
+            turns: Turns::default(),
+            took: Mutex::default(),
             computed: AtomicU64::new(0),
             outgoing: Outgoing::default(),
         })
@@ -232,15 +289,22 @@ mod tests {
     #[tokio::test]
     async fn who_leaves_before_its_turn_costs_nothing() {
         let answers = of_nothing();
-        let turn = Arc::clone(&answers.turn).acquire_owned().await.unwrap();
+        // Somebody else's question is being answered, it seems.
+        let view = View { snapshot: answers.snapshot().await.unwrap(), filter: Filter::default() };
+        let (answer, other) = oneshot::channel();
+        let other_question =
+            Asked { analysis: find("key_figures").unwrap(), parameters: Parameters::default(), answer };
+        assert!(answers.turns.wait(view, other_question));
         let waiting: Vec<_> = ["3", "4", "5"].into_iter().map(|limit| asked(&answers, limit)).collect();
         tokio::task::yield_now().await;
         waiting.iter().for_each(tokio::task::JoinHandle::abort);
         for each in waiting {
             assert!(each.await.unwrap_err().is_cancelled());
         }
-        drop(turn);
-        asked(&answers, "6").await.unwrap().unwrap();
+        answers.turns.answer(|_| Duration::ZERO, |view, questions| answers.answer(view, questions));
+        other.await.unwrap().unwrap();
         assert_eq!(answers.computed(), 1);
+        asked(&answers, "6").await.unwrap().unwrap();
+        assert_eq!(answers.computed(), 2);
     }
 }

@@ -1,7 +1,7 @@
 //! The live dashboard: a page and a small API over the store as of its last commit, for this machine only.
 //!
 //! `question` turns a query string into what an analysis takes, `view` a page's address into what is shown of it,
-//! `answers` answers when it is its turn, `growth` says how the store grows meanwhile, `routes` and `page` say at which addresses and
+//! `turns` says whose turn it is, `answers` answers, `growth` says how the store grows meanwhile, `routes` and `page` say at which addresses and
 //! how it looks, `host` which names the server answers to, `server` how connections are bounded.
 
 mod answers;
@@ -13,6 +13,7 @@ mod page;
 mod question;
 mod routes;
 mod server;
+mod turns;
 mod values;
 mod view;
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cartlog::analysis::{Filter, Input, Parameters, registry};
+use cartlog::analysis::{Chosen, Filter, Input, Parameters, registry};
 use cartlog::event::BY_USER;
 use cartlog::pipeline::{Interrupt, LoadPlan, NoProgress, load, store_directory};
 use cartlog_storage::io::{Directory, MemoryDirectory, OsDirectory};
@@ -41,11 +41,17 @@ fn ask(snapshot: &Snapshot) -> usize {
         users: vec![500_000_000 + 31 * 1_000_003 / 7, 1],
         ..Filter::default()
     };
-    let refused = |filter: &Filter| {
-        let input = Input::of(snapshot, filter).unwrap();
-        registry().iter().filter(|analysis| analysis.answer(&input, &Parameters::default()).is_err()).count()
+    let refused = |input: &Input<'_>| {
+        registry().iter().filter(|analysis| analysis.answer(input, &Parameters::default()).is_err()).count()
     };
-    refused(&Filter::default()) + refused(&some)
+    let all = refused(&Input::of(snapshot, &Filter::default()).unwrap());
+    let mut input = Input::of(snapshot, &some).unwrap();
+    let of_some = refused(&input);
+    let of_chosen = match Chosen::of(&mut input) {
+        Ok(chosen) => chosen.map_or(0, |chosen| refused(&chosen.input(&input))),
+        Err(_) => registry().len(),
+    };
+    all + of_some + of_chosen
 }
 
 #[test]

@@ -71,6 +71,18 @@ impl Packed<'_> {
         self.len() == 0
     }
 
+    /// Bytes that a number takes.
+    #[must_use]
+    pub fn width(&self) -> usize {
+        match self {
+            Self::Zero(_) => 0,
+            Self::U8(_) => 1,
+            Self::U16(_) => 2,
+            Self::U32(_) => 4,
+            Self::U64(_) => 8,
+        }
+    }
+
     /// The number of one row: for single rows; a loop matches the width once and reads the slice.
     ///
     /// # Panics
