@@ -8,8 +8,8 @@
 
 use arrow_schema::SchemaRef;
 
-use crate::analysis::decode::{Scratch, scratch};
 use crate::analysis::apart::Apart;
+use crate::analysis::decode::{Scratch, scratch};
 use crate::analysis::driver::{Chunk, Scan, scan_morsels};
 use crate::analysis::field::Field;
 use crate::analysis::group::{Parts, group};
