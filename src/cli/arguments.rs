@@ -343,7 +343,7 @@ pub(crate) enum Missing {
   cartlog analyze --engine spark --master spark://head:7077 --input s3a://shop/events
 
 With --engine spark the same analyses run as a job of Apache Spark over Parquet, and their tables come back here. Without
---input the store is exported for it first.")]
+--input the store is exported for it first. Some 64 cores of Spark do what one does here: see docs/SCALING.md.")]
 pub(crate) struct Analyze {
     /// Names of analyses [default: all]
     pub(crate) names: Vec<String>,

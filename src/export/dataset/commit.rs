@@ -4,9 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use super::{FOLDER, Watermark};
 
-/// The longest commit that is read: thousands of days and files.
-const MAX_BYTES: usize = 64 << 20;
-
 /// One export.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Commit {
@@ -44,6 +41,8 @@ pub struct CommittedFile {
 impl Commit {
     /// The version written here.
     pub(super) const VERSION: u32 = 1;
+    /// Bytes of the longest commit that is read: thousands of days and files.
+    pub(super) const LONGEST: usize = 64 << 20;
 
     /// The name of the file.
     pub(super) fn name(number: u64) -> String {
@@ -66,8 +65,8 @@ impl Commit {
         struct Version {
             version: u32,
         }
-        if bytes.len() > MAX_BYTES {
-            return Err(format!("its commit has {} bytes, no commit is that long", bytes.len()));
+        if bytes.len() > Self::LONGEST {
+            return Err(format!("its commit has more than {} bytes, no commit is that long", Self::LONGEST));
         }
         let damaged = |error: serde_json::Error| format!("its commit is damaged: {error}");
         let Version { version } = serde_json::from_slice(bytes).map_err(damaged)?;

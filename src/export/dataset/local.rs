@@ -80,9 +80,9 @@ impl Place for LocalPlace {
         self.directory.exists(name).map_err(self.failed(name, "looking for it"))
     }
 
-    fn read(&self, name: &str) -> Result<Option<Vec<u8>>, ExportError> {
+    fn read(&self, name: &str, most: usize) -> Result<Option<Vec<u8>>, ExportError> {
         match self.directory.map(name) {
-            Ok(bytes) => Ok(Some(bytes.to_vec())),
+            Ok(bytes) => Ok(Some(bytes[..bytes.len().min(most)].to_vec())),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(self.failed(name, "reading")(error)),
         }

@@ -162,7 +162,9 @@ fn last_commit(place: &dyn Place) -> Result<Option<Commit>, ExportError> {
 
 fn read_commit(place: &dyn Place, number: u64) -> Result<Commit, ExportError> {
     let name = Commit::name(number);
-    let bytes = place.read(&name)?.ok_or_else(|| wrong(place, number, "its commit is missing".to_owned()))?;
+    let bytes = place
+        .read(&name, Commit::LONGEST + 1)?
+        .ok_or_else(|| wrong(place, number, "its commit is missing".to_owned()))?;
     Commit::decode(&bytes, number).map_err(|what| wrong(place, number, what))
 }
 

@@ -173,9 +173,13 @@ impl Place for ObjectPlace {
         }
     }
 
-    fn read(&self, name: &str) -> Result<Option<Vec<u8>>, ExportError> {
+    fn read(&self, name: &str, most: usize) -> Result<Option<Vec<u8>>, ExportError> {
         let path = self.path(name);
-        let read = self.runtime.block_on(async { self.store.get(&path).await?.bytes().await });
+        let most = most as u64;
+        let read = self.runtime.block_on(async {
+            let found = self.store.get(&path).await?;
+            if found.meta.size > most { self.store.get_range(&path, 0..most).await } else { found.bytes().await }
+        });
         match read {
             Ok(bytes) => Ok(Some(bytes.into())),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
@@ -333,10 +337,10 @@ mod tests {
             file.complete().unwrap();
             assert_eq!(place.list("").unwrap(), ["day=1"]);
             assert_eq!(place.list("day=1").unwrap(), ["x"]);
-            assert!(place.read("day=1/x").unwrap().unwrap() == bytes, "{length} bytes");
+            assert!(place.read("day=1/x", usize::MAX).unwrap().unwrap() == bytes, "{length} bytes");
             assert!(place.rename("day=1/x", "day=2/y").unwrap());
             assert!(!place.rename("day=1/x", "day=2/y").unwrap());
-            assert!(place.read("day=2/y").unwrap().unwrap() == bytes);
+            assert!(place.read("day=2/y", usize::MAX).unwrap().unwrap() == bytes);
             place.remove_folder("day=2").unwrap();
             assert_eq!(place.list("").unwrap(), [""; 0]);
         }
@@ -356,7 +360,9 @@ mod tests {
         let place = place();
         assert!(place.create_new("c", b"one").unwrap());
         assert!(!place.create_new("c", b"two").unwrap());
-        assert_eq!(place.read("c").unwrap().unwrap(), b"one");
-        assert_eq!(place.read("d").unwrap(), None);
+        for (most, expected) in [(4, &b"one"[..]), (3, b"one"), (2, b"on")] {
+            assert_eq!(place.read("c", most).unwrap().unwrap(), expected);
+        }
+        assert_eq!(place.read("d", 4).unwrap(), None);
     }
 }

@@ -31,11 +31,11 @@ pub trait Place: Send + Sync {
     /// What the system says.
     fn exists(&self, name: &str) -> Result<bool, ExportError>;
 
-    /// A file's bytes, if there is such a file.
+    /// The first bytes of a file, `most` of them at most, if there is such a file.
     ///
     /// # Errors
     /// What the system says.
-    fn read(&self, name: &str) -> Result<Option<Vec<u8>>, ExportError>;
+    fn read(&self, name: &str, most: usize) -> Result<Option<Vec<u8>>, ExportError>;
 
     /// Begins a file under a name that no file has. It is durable when it is complete.
     ///

@@ -72,7 +72,8 @@ fn seen(place: &dyn Place) -> Vec<String> {
     for partition in place.list("").unwrap().into_iter().filter(|name| !name.starts_with(['_', '.'])) {
         for file in place.list(&partition).unwrap() {
             assert!(file.ends_with(".csv"), "{file}");
-            let text = String::from_utf8(place.read(&format!("{partition}/{file}")).unwrap().unwrap()).unwrap();
+            let text =
+                String::from_utf8(place.read(&format!("{partition}/{file}"), usize::MAX).unwrap().unwrap()).unwrap();
             let (header, rest) = text.split_once('\n').unwrap();
             assert_eq!(header, event::HEADER);
             for line in rest.split_inclusive('\n') {
@@ -308,8 +309,8 @@ impl Place for FaultPlace {
         self.call(|| self.inner.exists(name))
     }
 
-    fn read(&self, name: &str) -> Result<Option<Vec<u8>>, ExportError> {
-        self.call(|| self.inner.read(name))
+    fn read(&self, name: &str, most: usize) -> Result<Option<Vec<u8>>, ExportError> {
+        self.call(|| self.inner.read(name, most))
     }
 
     fn create(&self, name: &str) -> Result<Box<dyn Sink>, ExportError> {
@@ -386,8 +387,8 @@ impl Place for Overtaken {
         self.inner.exists(name)
     }
 
-    fn read(&self, name: &str) -> Result<Option<Vec<u8>>, ExportError> {
-        self.inner.read(name)
+    fn read(&self, name: &str, most: usize) -> Result<Option<Vec<u8>>, ExportError> {
+        self.inner.read(name, most)
     }
 
     fn create(&self, name: &str) -> Result<Box<dyn Sink>, ExportError> {
