@@ -4,8 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use cartlog::export::dataset::{DataSetPlan, LocalPlace, Place, export_data_set};
-use cartlog::export::events::Mapping;
-use cartlog::export::{ExportError, WriteOptions, format};
+use cartlog::export::{ExportError, format};
 use cartlog_storage::store::{StoreIdentity, WriterOptions, compact, drop_before};
 use tempfile::tempdir;
 
@@ -16,16 +15,8 @@ use crate::stored::{directory, snapshot};
 /// Exports what is new from a folder's store into its data set; gives how many rows that were.
 fn export(folder: &Path) -> Result<u64, ExportError> {
     let place: Arc<dyn Place> = Arc::new(LocalPlace::open(&folder.join("events"))?);
-    let plan = DataSetPlan {
-        snapshot: &snapshot(folder),
-        store: StoreIdentity::of(&*directory(folder)).unwrap(),
-        selector: None,
-        filter: String::new(),
-        format: format("csv").unwrap(),
-        mapping: Mapping::Exact,
-        options: WriteOptions::default(),
-        since_last: true,
-    };
+    let (snapshot, store) = (snapshot(folder), StoreIdentity::of(&*directory(folder)).unwrap());
+    let plan = DataSetPlan { since_last: true, ..DataSetPlan::new(&snapshot, store, format("csv").unwrap()) };
     Ok(export_data_set(&place, &plan)?.commit.map_or(0, |commit| commit.rows))
 }
 

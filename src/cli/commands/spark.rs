@@ -18,7 +18,7 @@ use crate::cli::settings::Settings;
 use crate::cli::summary::Summary;
 use crate::cli::{Usage, text};
 use crate::export::dataset::{DataSetPlan, LocalPlace, Place, export_data_set};
-use crate::export::events::{EventBatches, Mapping, RowSelector, write_events};
+use crate::export::events::{EventBatches, RowSelector, write_events};
 use crate::export::{AtomicFile, WriteOptions};
 use crate::spark::{Answer, SparkJob, find_submit};
 
@@ -93,16 +93,10 @@ fn export(settings: &Settings, filter: &Filter, events: &Path) -> Result<u64> {
     let input = Input::of(&snapshot, filter)?;
     let covered = |segment, rows, into: &mut Vec<usize>| input.selection().rows(input.events(), segment, rows, into);
     let format = find_format("parquet")?;
-    let mapping = Mapping::of_format(format.name(), false);
     let plan = DataSetPlan {
-        snapshot: &snapshot,
-        store: StoreIdentity::of(&open_store(settings)?)?,
         selector: (!filter.covers_everything()).then_some(&covered as &RowSelector<'_>),
         filter: if filter.covers_everything() { String::new() } else { filter.sql() },
-        format,
-        mapping,
-        options: WriteOptions::default(),
-        since_last: false,
+        ..DataSetPlan::new(&snapshot, StoreIdentity::of(&open_store(settings)?)?, format)
     };
     let place: Arc<dyn Place> = Arc::new(LocalPlace::open(events)?);
     let rows = export_data_set(&place, &plan)?.commit.map_or(0, |commit| commit.rows);
@@ -111,7 +105,7 @@ fn export(settings: &Settings, filter: &Filter, events: &Path) -> Result<u64> {
         fs::create_dir_all(events).with_context(|| format!("can't make the folder {}", events.display()))?;
         let file = AtomicFile::create(&events.join("none.parquet"))?;
         write_events(
-            EventBatches::new(&snapshot, mapping)?.rows(0..0),
+            EventBatches::new(&snapshot, plan.mapping)?.rows(0..0),
             format,
             Box::new(file),
             WriteOptions::default(),

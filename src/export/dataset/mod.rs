@@ -71,7 +71,22 @@ pub struct DataSetPlan<'a> {
     pub since_last: bool,
 }
 
-impl DataSetPlan<'_> {
+impl<'a> DataSetPlan<'a> {
+    /// All rows of a store into a new data set, written as the format's defaults have it.
+    #[must_use]
+    pub fn new(snapshot: &'a Snapshot, store: StoreIdentity, format: &'static dyn Format) -> Self {
+        Self {
+            snapshot,
+            store,
+            selector: None,
+            filter: String::new(),
+            format,
+            mapping: Mapping::of_format(format.name(), false),
+            options: WriteOptions::default(),
+            since_last: false,
+        }
+    }
+
     /// The format, and what else decides the columns' types.
     fn format_name(&self) -> String {
         match self.mapping {

@@ -45,16 +45,7 @@ fn store_identity() -> StoreIdentity {
 }
 
 fn plan<'a>(snapshot: &'a Snapshot, store: &StoreIdentity) -> DataSetPlan<'a> {
-    DataSetPlan {
-        snapshot,
-        store: store.clone(),
-        selector: None,
-        filter: String::new(),
-        format: format("csv").unwrap(),
-        mapping: Mapping::Exact,
-        options: WriteOptions::default(),
-        since_last: true,
-    }
+    DataSetPlan { since_last: true, ..DataSetPlan::new(snapshot, store.clone(), format("csv").unwrap()) }
 }
 
 fn in_memory(directory: &MemoryDirectory) -> Arc<dyn Place> {
