@@ -44,11 +44,9 @@ struct Entry {
     code: u32,
 }
 
-/// Tells which codes covered rows have, one list a segment.
-type UsedCodes<'a> = &'a dyn Fn(&[Option<Identifiers<'_>>]) -> Vec<Vec<bool>>;
-
-/// Numbers the identifiers of a column: all, or those that are used.
-fn numbering(segments: &[EventSegment<'_>], used: Option<UsedCodes<'_>>, column: usize) -> Numbering {
+/// Numbers the identifiers of a column: all, or those of covered rows at least.
+fn numbering(input: &Input<'_>, column: usize, are_all: bool) -> Numbering {
+    let segments = input.events().segments();
     let identifiers: Vec<Option<Identifiers<'_>>> =
         segments.iter().map(|segment| identifiers(segment, column)).collect();
     let mut firsts = Vec::with_capacity(segments.len());
@@ -58,7 +56,7 @@ fn numbering(segments: &[EventSegment<'_>], used: Option<UsedCodes<'_>>, column:
         let distinct = identifiers.map_or(0, |identifiers| identifiers.distinct());
         count = count.saturating_add(u32::try_from(distinct).unwrap_or(u32::MAX));
     }
-    let used = used.map(|used| used(&identifiers));
+    let used = (!are_all).then(|| used_codes(input, column, &identifiers));
     let joined = Join { identifiers: &identifiers, firsts: &firsts, used: used.as_deref(), state: RandomState::new() };
     let mut aliases = joined.aliases(count as usize);
     aliases.sort_unstable();
@@ -245,12 +243,9 @@ impl Events<'_> {
         match self.numbered.get() {
             Some(known) => known.clone(),
             None if self.is_shared || input.selection().covers_all() => {
-                self.numbered.get_or_init(|| numbering(self.segments(), None, column)).clone()
+                self.numbered.get_or_init(|| numbering(input, column, true)).clone()
             }
-            None => {
-                let used = |identifiers: &[Option<Identifiers<'_>>]| used_codes(input, column, identifiers);
-                numbering(self.segments(), Some(&used), column)
-            }
+            None => numbering(input, column, false),
         }
     }
 }
