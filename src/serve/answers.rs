@@ -101,10 +101,10 @@ impl Answers {
         lock(&self.growth).note(Instant::now(), refreshed.rows());
         let mut held = lock(&self.store);
         // Another request may have seen a later commit meanwhile.
-        if refreshed.generation() > held.snapshot.generation() {
-            *held = Held { snapshot: refreshed, shared: Shared::default(), looked: Instant::now() };
-        } else if refreshed.generation() == held.snapshot.generation() {
+        if refreshed.is_same(&held.snapshot) {
             held.looked = Instant::now();
+        } else if refreshed.generation() >= held.snapshot.generation() {
+            *held = Held { snapshot: refreshed, shared: Shared::default(), looked: Instant::now() };
         }
         Ok(Arc::clone(&held.snapshot))
     }
@@ -163,8 +163,7 @@ impl Answers {
     fn input<'a>(&self, view: &'a View) -> Result<Input<'a>, ServeError> {
         let shared = {
             let held = lock(&self.store);
-            let is_same = held.snapshot.generation() == view.snapshot.generation();
-            if is_same { held.shared.clone() } else { Shared::default() }
+            if Arc::ptr_eq(&held.snapshot, &view.snapshot) { held.shared.clone() } else { Shared::default() }
         };
         let input = Input::sharing(&view.snapshot, &view.filter, &shared)?;
         Ok(match self.memory {

@@ -2,10 +2,13 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use cartlog::analysis::{Filter, Input, Parameters, registry};
 use cartlog::event::BY_USER;
+use cartlog::kafka::runtime;
 use cartlog::pipeline::{Interrupt, LoadPlan, NoProgress, load, store_directory};
+use cartlog::serve::Answers;
 use cartlog::table::Table;
 use cartlog_storage::io::Directory;
 use cartlog_storage::store::{SortOptions, WriterOptions, compact, sort_copy};
@@ -25,6 +28,25 @@ fn sort(store: &Path) -> u64 {
     sort_copy(&directory, BY_USER, &SortOptions { segment_rows: 500, ..SortOptions::default() }, |_| {})
         .unwrap()
         .rows_sorted
+}
+
+#[test]
+fn a_dashboard_sees_a_copy_that_is_made_while_it_runs() {
+    let folder = tempdir().unwrap();
+    add(folder.path(), "a.csv", 61, 900);
+    let answers = Arc::new(Answers::open(directory(folder.path())).unwrap());
+    let runtime = runtime(1).unwrap();
+    let view = || runtime.block_on(answers.snapshot()).unwrap();
+    let before = view();
+    assert!(before.sorted().is_none());
+    assert_eq!(sort(folder.path()), 900);
+    // A view may be a quarter of a second old.
+    std::thread::sleep(Duration::from_millis(300));
+    let after = view();
+    assert!(after.sorted().is_some());
+    assert_eq!(before.generation(), after.generation());
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(Arc::ptr_eq(&view(), &after), "nothing has changed since");
 }
 
 /// All answers, over all events and over some.

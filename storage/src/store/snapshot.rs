@@ -136,6 +136,13 @@ impl Snapshot {
         &self.sources
     }
 
+    /// Whether this is the same commit as another snapshot's of the same store, with the same sorted copy beside it.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        let copy = |snapshot| Self::sorted(snapshot).map(SortedCopy::records);
+        self.generation == other.generation && copy(self) == copy(other)
+    }
+
     /// The number of the commit; another number is another state of the store.
     #[must_use]
     pub fn generation(&self) -> u64 {

@@ -103,6 +103,11 @@ impl SortedCopy {
         &self.replaced
     }
 
+    /// Its files.
+    pub(crate) fn records(&self) -> &[FileRecord] {
+        &self.records
+    }
+
     /// The copy that counts for a store of this manifest, if there is one; segments of `before` are shared with it.
     pub(crate) fn open(directory: &dyn Directory, store: &Manifest, before: Option<&Self>) -> Option<Self> {
         match Self::try_open(directory, store, before) {
