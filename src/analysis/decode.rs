@@ -176,6 +176,24 @@ pub(crate) fn mask_equal(packed: Packed<'_>, rows: Range<usize>, wanted: u64, ma
     });
 }
 
+/// How many of the packed numbers of some rows are below `limit`.
+pub(crate) fn count_below(packed: Packed<'_>, rows: Range<usize>, limit: u64) -> u64 {
+    /// Compares numbers at their own width, as many at once as a vector holds.
+    fn count<T: Copy + PartialOrd + TryFrom<u64>>(numbers: &[T], limit: u64) -> u64 {
+        let Ok(limit) = T::try_from(limit) else { return numbers.len() as u64 };
+        let below = |numbers: &[T]| numbers.iter().map(|number| u16::from(*number < limit)).sum::<u16>();
+        numbers.chunks(CHUNK_ROWS).map(|numbers| u64::from(below(numbers))).sum()
+    }
+    with_packed!(packed, rows, slice => count(slice, limit), if limit > 0 { rows.len() as u64 } else { 0 })
+}
+
+/// How many of the packed numbers of the rows `start + rows[i]` are below `limit`.
+pub(crate) fn count_few_below(packed: Packed<'_>, start: usize, rows: &[u16], limit: u64) -> u64 {
+    with_packed!(packed, start.., slice => {
+        rows.iter().map(|row| u64::from(widen(slice[usize::from(*row)]) < limit)).sum()
+    }, if limit > 0 { rows.len() as u64 } else { 0 })
+}
+
 /// A packed number as 64 bits.
 pub(crate) fn widen(value: impl Into<u64>) -> u64 {
     value.into()
@@ -219,6 +237,11 @@ mod tests {
                 mask_equal(packed, 0..3, wanted, &mut mask);
                 assert_eq!(mask, expected);
             }
+            for (limit, expected) in [(0, 0), (1, 1), (4, 2), (7, 2), (8, 3), (1 << 40, 3)] {
+                assert_eq!(count_below(packed, 0..3, limit), expected);
+                assert_eq!(count_few_below(packed, 0, &[0, 2, 1], limit), expected);
+                assert_eq!(count_few_below(packed, 1, &[1], limit), u64::from(limit > 7));
+            }
             let mut mask = [1, 1, 0];
             mask_by_code(packed, 0..3, &[1, 1, 1, 0, 1, 1, 1, 1], &mut mask);
             assert_eq!(mask, [0, 1, 0]);
@@ -232,5 +255,15 @@ mod tests {
         assert_eq!(out, [0, 0]);
         integers(&ColumnView::Integers(Integers::Dictionary { values: &[42], codes: Packed::Zero(5) }), 3..5, &mut out);
         assert_eq!(out, [42, 42]);
+        for (limit, expected) in [(0, 0), (1, 2)] {
+            assert_eq!(count_below(Packed::Zero(5), 3..5, limit), expected);
+            assert_eq!(count_few_below(Packed::Zero(5), 1, &[0, 3], limit), expected);
+        }
+    }
+
+    #[test]
+    fn more_rows_than_a_chunk_has_are_counted() {
+        let bytes: Vec<u8> = (0..200_000_u32).map(|row| (row % 3) as u8).collect();
+        assert_eq!(count_below(Packed::U8(&bytes), 1..200_000, 2), 133_333);
     }
 }

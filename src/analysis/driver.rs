@@ -12,7 +12,7 @@ use cartlog_storage::store::Snapshot;
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
 use super::AnalysisError;
-use super::decode::{CHUNK_ROWS, Scratch};
+use super::decode::{CHUNK_ROWS, Scratch, count_below, count_few_below};
 use super::events::{EventSegment, Events, Shared};
 use super::field::Field;
 use super::filter::Filter;
@@ -248,6 +248,15 @@ impl Chunk<'_> {
         match self.selected {
             Selected::All => self.rows.len(),
             Selected::Rows(rows) => rows.len(),
+        }
+    }
+
+    /// How many selected rows' packed numbers of a column are below `limit`.
+    pub(crate) fn count_below(&self, column: usize, limit: u64) -> u64 {
+        let packed = self.columns.columns[column].packed();
+        match self.selected {
+            Selected::All => count_below(packed, self.rows.clone(), limit),
+            Selected::Rows(rows) => count_few_below(packed, self.rows.start, rows, limit),
         }
     }
 

@@ -194,6 +194,20 @@ impl<'a> EventColumn<'a> {
         }
     }
 
+    /// How many of the rows have no code or identifier, where that is known without reading them.
+    pub(crate) fn missing(&self) -> Option<u64> {
+        match self.values {
+            _ if self.smallest > 0 => Some(0),
+            Values::View(_) => None,
+            Values::Segment(segment, column) => match segment.statistics(column) {
+                ColumnStatistics::Codes { missing, .. } | ColumnStatistics::Identifiers { missing, .. } => {
+                    Some(missing)
+                }
+                ColumnStatistics::Integers { .. } => Some(0),
+            },
+        }
+    }
+
     /// Whether no row's value, or number of a code or identifier, is below that of the row before.
     pub(crate) fn ascends(&self) -> bool {
         match self.values {

@@ -106,7 +106,12 @@ impl Selection {
     /// Whether every row is covered.
     #[must_use]
     pub fn covers_all(&self) -> bool {
-        self.segments.iter().all(|segment| matches!(segment, SegmentSelection::All))
+        (0..self.segments.len()).all(|segment| self.covers(segment))
+    }
+
+    /// Whether every row of a segment is known to be covered.
+    pub(crate) fn covers(&self, segment: usize) -> bool {
+        matches!(self.segments[segment], SegmentSelection::All)
     }
 
     /// Appends the covered rows among `rows` of a segment to `into`, ascending.

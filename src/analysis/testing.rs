@@ -7,10 +7,14 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Date32Type, Decimal128Type, Float64Type, Int64Type};
 use arrow_array::{Array, RecordBatch};
 use arrow_schema::DataType;
-use cartlog_storage::store::{ColumnView, Identifiers, Integers, Packed};
+use cartlog_storage::store::{
+    Batch, ColumnValues, ColumnView, Dictionary, IdentifierException, IdentifierValues, Identifiers, Integers, Packed,
+    Segment, Snapshot,
+};
 use proptest::prelude::*;
 
 use super::{Chosen, EventColumn, EventSegment, Events, Filter, Input, Missing, Parameters, registry};
+use crate::event::{self, BRAND, CATEGORY_CODE, EVENT_TYPE};
 
 /// One event as a row.
 #[derive(Debug, Clone, PartialEq)]
@@ -404,6 +408,41 @@ impl StoredColumn {
     }
 }
 
+/// A store of the events, cut into segments as a load makes them.
+pub(crate) fn snapshot(events: &[Event], segment_rows: usize) -> Snapshot {
+    let texts: [fn(&Event) -> Option<&str>; 3] =
+        [|event| Some(&event.event_type), |event| event.category_code.as_deref(), |event| event.brand.as_deref()];
+    let [types, categories, brands] = texts.map(|text| Dictionary::from_texts(events.iter().filter_map(text)).unwrap());
+    let segments = events.chunks(segment_rows).map(|rows| {
+        let integers = |value: fn(&Event) -> i64| ColumnValues::Integers(rows.iter().map(value).collect());
+        let codes = |dictionary: &Dictionary, text: fn(&Event) -> Option<&str>| {
+            let code = |event| text(event).map_or(0, |text| dictionary.code(text).unwrap());
+            ColumnValues::Codes(rows.iter().map(code).collect())
+        };
+        let lacks_session = (0..).zip(rows).filter(|(_, event)| event.user_session.is_none());
+        let columns = vec![
+            integers(|event| event.event_time),
+            codes(&types, texts[0]),
+            integers(|event| event.product_id),
+            integers(|event| event.category_id),
+            codes(&categories, texts[1]),
+            codes(&brands, texts[2]),
+            integers(|event| event.price),
+            integers(|event| event.user_id),
+            ColumnValues::Identifiers(IdentifierValues {
+                uuids: rows.iter().map(|event| event.user_session.unwrap_or_default()).collect(),
+                exceptions: lacks_session.map(|(row, _)| IdentifierException { row, text: None }).collect(),
+                text: Vec::new(),
+            }),
+        ];
+        Segment::from_batches(&event::schema(), &[Batch { columns, rows: rows.len() }]).unwrap()
+    });
+    let segments = segments.collect();
+    let mut dictionaries = vec![Dictionary::default(); 9];
+    (dictionaries[EVENT_TYPE], dictionaries[CATEGORY_CODE], dictionaries[BRAND]) = (types, categories, brands);
+    Snapshot::in_memory(event::schema(), segments, dictionaries)
+}
+
 /// The same events with the first `count` of them in order of user and session, as a sorted copy has them.
 pub(crate) fn sorted_by_user(events: &[Event], count: usize) -> Vec<Event> {
     let mut events = events.to_vec();
@@ -411,8 +450,8 @@ pub(crate) fn sorted_by_user(events: &[Event], count: usize) -> Vec<Event> {
     events
 }
 
-/// Runs every analysis on the events, cut into segments, as they are and beside a sorted copy of some or all of them, and compares
-/// with its oracle.
+/// Runs every analysis on the events, cut into segments, as they are, as a store has them, and beside a sorted copy of some or all of
+/// them, and compares with its oracle.
 pub(crate) fn check(events: &[Event], filter: &Filter, segment_rows: usize, choice: u64, threads: usize) {
     let stored = Stored::new(events, segment_rows, choice);
     let input = Input::new(stored.events(), filter);
@@ -427,6 +466,8 @@ pub(crate) fn check(events: &[Event], filter: &Filter, segment_rows: usize, choi
     let chosen = shared.each_mut().map(|input| Chosen::of(input).unwrap());
     let taken: Vec<Input<'_>> =
         chosen.iter().zip(&shared).filter_map(|(chosen, input)| Some(chosen.as_ref()?.input(input))).collect();
+    let snapshot = snapshot(events, segment_rows);
+    let loaded = Input::of(&snapshot, filter).unwrap();
     let covered: Vec<Event> = events.iter().filter(|event| covers(filter, event)).cloned().collect();
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
     for analysis in registry() {
@@ -440,12 +481,12 @@ pub(crate) fn check(events: &[Event], filter: &Filter, segment_rows: usize, choi
             let again = pool.install(|| analysis.run(&frugal, &parameters)).unwrap();
             assert_eq!(table.rows, again.rows, "{} with {set:?} and no memory", analysis.name());
             let frugal = Input::new(stored.events(), filter).beside(copy.events()).within(1);
-            for sorted in sorted.iter().chain([&frugal, &shared[1]]).chain(&taken) {
+            for sorted in sorted.iter().chain([&loaded, &frugal, &shared[1]]).chain(&taken) {
                 let again = pool.install(|| analysis.run(sorted, &parameters)).unwrap();
                 assert_eq!(
                     table.rows,
                     again.rows,
-                    "{} with {set:?}, shared, and {copied} rows sorted",
+                    "{} with {set:?}, of a store, shared, and {copied} rows sorted",
                     analysis.name()
                 );
             }
