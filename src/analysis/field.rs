@@ -18,6 +18,7 @@ use super::decode::{
 };
 use super::driver::Input;
 use super::events::{EventColumn, EventSegment, Events};
+use super::periods::{Division, Periods};
 
 /// The most distinct values, summed over segments, for which [`Field::compact`] makes a list.
 const MAX_LISTED: usize = 1 << 18;
@@ -41,8 +42,10 @@ enum Transform {
     Gather { base: i64 },
     /// `table[packed]`.
     Table(Arc<Vec<u32>>),
-    /// How many whole periods of `length` lie between period number `first` and the value.
-    Periods { length: i64, shift: i64, first: i64 },
+    /// The number of the value's period.
+    Periods(Periods),
+    /// The same, of numbers as they are packed.
+    Divided(Division),
     /// The place of the value among all distinct ones.
     Search,
     /// How many of these are at most `packed`, plus `add`.
@@ -54,6 +57,8 @@ enum Transform {
 enum Meaning<'a> {
     /// `base + step * ordinal`.
     Value { base: i64, step: u64 },
+    /// The period that is so many behind this one.
+    Period(i64),
     /// The value at this place.
     Listed(Vec<i64>),
     /// The text at this place; behind the last one, the missing value.
@@ -150,9 +155,7 @@ impl<'a> Field<'a> {
     pub(crate) fn narrowed(&self, events: &Events<'a>) -> Option<Self> {
         let is_integers =
             |segment: &EventSegment<'_>| matches!(segment.columns[self.column].shape(), ColumnView::Integers(_));
-        let is_plain = matches!(self.meaning, Meaning::Value { .. })
-            && !self.transforms.iter().any(|transform| matches!(transform, Transform::Periods { .. }));
-        if !is_plain || !events.segments().iter().all(is_integers) {
+        if !matches!(self.meaning, Meaning::Value { .. }) || !events.segments().iter().all(is_integers) {
             return None;
         }
         let mut values = Vec::new();
@@ -225,17 +228,20 @@ impl<'a> Field<'a> {
     /// A column of times as numbers of periods of `length` milliseconds since 1970, moved by `shift`: period `n` starts at
     /// `n * length - shift`. [`Field::value`] gives `n`.
     ///
-    /// Neighbouring rows happened at nearly the same time: a chunk of one period costs a comparison a row.
+    /// A row costs a multiplication at most (see [`periods`](super::periods)).
     pub(crate) fn periods(events: &Events<'a>, column: usize, length: i64, shift: i64) -> Self {
-        let number = |time: i64| time.saturating_add(shift).div_euclid(length);
         let (smallest, largest) = events.range(column).unwrap_or_default();
-        let (first, last) = (number(smallest), number(largest));
-        let transforms = events.segments().iter().map(|_| Transform::Periods { length, shift, first });
+        let since_1970 = Periods { length, shift, first: 0 };
+        let (first, last) = (since_1970.number(smallest), since_1970.number(largest));
+        let periods = Periods { first, ..since_1970 };
+        let transforms = events.segments().iter().map(|segment| {
+            periods.division(&segment.columns[column]).map_or(Transform::Periods(periods), Transform::Divided)
+        });
         Self {
             column,
             maximum: (last - first).cast_unsigned(),
             transforms: transforms.collect(),
-            meaning: Meaning::Value { base: first, step: 1 },
+            meaning: Meaning::Period(first),
         }
     }
 
@@ -290,6 +296,7 @@ impl<'a> Field<'a> {
     pub(crate) fn value(&self, ordinal: u64) -> i64 {
         match &self.meaning {
             Meaning::Value { base, step } => base.wrapping_add(step.wrapping_mul(ordinal).cast_signed()),
+            Meaning::Period(first) => first.wrapping_add(ordinal.cast_signed()),
             Meaning::Listed(values) => {
                 usize::try_from(ordinal).ok().and_then(|place| values.get(place)).copied().unwrap_or_default()
             }
@@ -322,6 +329,7 @@ impl<'a> Field<'a> {
         match &self.transforms[segment] {
             Transform::Affine { multiply, add } => affine_into(packed, rows, (*multiply, *add), into, put),
             Transform::Table(table) => lookup_into(packed, rows, table, into, put),
+            Transform::Divided(division) => division.put_into(packed, rows, into, put),
             _ => {
                 let ordinals = &mut scratch[..into.len()];
                 self.decode(segment, columns, rows, ordinals);
@@ -340,9 +348,11 @@ impl<'a> Field<'a> {
         let rises = match &self.transforms[segment] {
             Transform::Affine { multiply, .. } => *multiply > 0,
             Transform::Table(table) => table.is_sorted(),
-            Transform::Gather { .. } | Transform::Periods { .. } | Transform::Search | Transform::Thresholds { .. } => {
-                true
-            }
+            Transform::Gather { .. }
+            | Transform::Periods(_)
+            | Transform::Divided(_)
+            | Transform::Search
+            | Transform::Thresholds { .. } => true,
         };
         rises && columns.columns[self.column].ascends()
     }
@@ -415,7 +425,8 @@ impl<'a> Field<'a> {
             (Transform::Gather { base }, ColumnView::Integers(Integers::Dictionary { values, .. })) => {
                 gather(packed, rows, values, *base, out);
             }
-            (Transform::Periods { length, shift, first }, view) => {
+            (Transform::Divided(division), _) => division.put_into(packed, rows, out, |out, period| *out = period),
+            (Transform::Periods(periods), view) => {
                 match view {
                     ColumnView::Integers(Integers::Frame { base, multiplier, .. }) => {
                         affine(packed, rows, multiplier.cast_unsigned(), base.cast_unsigned(), out);
@@ -423,7 +434,7 @@ impl<'a> Field<'a> {
                     ColumnView::Integers(Integers::Dictionary { values, .. }) => gather(packed, rows, values, 0, out),
                     ColumnView::Codes(_) | ColumnView::Identifiers(_) => {}
                 }
-                to_periods(out, *length, *shift, *first);
+                periods.divide(out);
             }
             (Transform::Search, view) => {
                 let Meaning::Listed(values) = &self.meaning else { return };
@@ -450,58 +461,9 @@ impl<'a> Field<'a> {
     }
 }
 
-/// Times, as the bits of signed integers, into numbers of periods from `first` on.
-///
-/// Where times are apart, each is divided, which is by multiplication with the rounded-up inverse 2^64 / length: exact while the time
-/// since the first period begins, times the length, is at most 2^64 (Granlund and Montgomery, Division by invariant integers).
-fn to_periods(times: &mut [u64], length: i64, shift: i64, first: i64) {
-    let number = |time: u64| time.cast_signed().saturating_add(shift).div_euclid(length).wrapping_sub(first);
-    let ends = times
-        .iter()
-        .fold((i64::MAX, i64::MIN), |(low, high), time| (low.min(time.cast_signed()), high.max(time.cast_signed())));
-    let (low, high) = (number(ends.0.cast_unsigned()), number(ends.1.cast_unsigned()));
-    let divisor = length.unsigned_abs();
-    let start = first.checked_mul(length).and_then(|start| start.checked_sub(shift)).map(i64::cast_unsigned);
-    let since = start.and_then(|start| ends.1.checked_sub(start.cast_signed()));
-    let is_near = since.is_some_and(|since| u128::from(since.unsigned_abs()) * u128::from(divisor) <= 1 << 64);
-    if low == high {
-        times.fill(low.cast_unsigned());
-    } else if let Some(start) = start.filter(|_| is_near && low >= 0 && divisor > 1) {
-        let inverse = u128::from(u64::MAX / divisor + 1);
-        for time in times {
-            *time = ((u128::from(time.wrapping_sub(start)) * inverse) >> 64) as u64;
-        }
-    } else {
-        times.iter_mut().for_each(|time| *time = number(*time).cast_unsigned());
-    }
-}
-
 fn greatest_common_divisor(mut left: u64, mut right: u64) -> u64 {
     while right != 0 {
         (left, right) = (right, left % right);
     }
     left
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    proptest! {
-        #[test]
-        fn times_are_divided_as_whole_numbers_are(
-            times in prop::collection::vec(prop_oneof![-9_000_000_000_000..9_000_000_000_000_i64, any::<i64>(), 0..3_i64], 1..20),
-            length in prop_oneof![Just(86_400_000), Just(604_800_000), Just(3_600_000), 1..1000_i64, 1..i64::MAX],
-            shift in prop_oneof![Just(0), Just(259_200_000), 0..1000_i64],
-        ) {
-            let number = |time: i64| time.saturating_add(shift).div_euclid(length);
-            let first = times.iter().map(|time| number(*time)).min().unwrap();
-            let expected: Vec<u64> = times.iter().map(|time| number(*time).wrapping_sub(first) as u64).collect();
-            let mut periods: Vec<u64> = times.iter().map(|time| time.cast_unsigned()).collect();
-            to_periods(&mut periods, length, shift, first);
-            prop_assert_eq!(periods, expected);
-        }
-    }
 }

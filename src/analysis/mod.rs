@@ -5,7 +5,7 @@
 //!
 //! - `filter` says which events are covered, `selection` finds their rows, `chosen` takes them out once for several analyses;
 //! - `driver` deals rows to threads and merges what they made: the only place that knows threads;
-//! - `field` and `keys` turn columns into small numbers, `group` and `sort` bring equal ones together, but where `ordered` finds
+//! - `field` and `keys` turn columns into small numbers, `periods` times, `group` and `sort` bring equal ones together, but where `ordered` finds
 //!   that they are, `pairs` finds which keys there are, `tally` counts within one group, `quantiles` selects without sorting; `numbering`
 //!   numbers sessions over all segments, `apart` each segment's by themselves;
 //! - `decode` widens a chunk of a column; everything above works on plain slices of one type.
@@ -31,6 +31,7 @@ mod numbering;
 mod ordered;
 mod pairs;
 mod parameter;
+mod periods;
 mod quantiles;
 mod reach;
 mod registry;

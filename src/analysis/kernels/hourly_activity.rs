@@ -1,14 +1,18 @@
-//! Events by weekday and hour of the day: one scan, 168 slots.
+//! Events by weekday and hour of the day: one scan, 168 slots of four kinds of events.
+//!
+//! Rows are nearly in the order of time: most chunks lie within one hour, and there each type's rows are counted by comparing the packed
+//! codes, as many at once as a vector holds. Others count row by row. Most events are views, so that neighbours would wait for each other
+//! at the same place: every place has several lanes, which rows take by turns.
 
 use arrow_schema::SchemaRef;
 
-use crate::analysis::decode::{Scratch, index, scratch};
+use crate::analysis::decode::{Scratch, scratch};
 use crate::analysis::driver::{Chunk, Scan, scan};
 use crate::analysis::field::Field;
 use crate::analysis::kinds::{self, KINDS};
 use crate::analysis::result::{self, ResultType, counts, integers};
 use crate::analysis::{Analysis, AnalysisError, Input, Parameters};
-use crate::event::EVENT_TIME;
+use crate::event::{EVENT_TIME, EVENT_TYPE};
 use crate::table::Table;
 
 /// `hourly_activity`.
@@ -16,47 +20,64 @@ use crate::table::Table;
 pub(in crate::analysis) struct HourlyActivity;
 
 const HOUR: i64 = 3_600_000;
-const DAY_HOURS: i64 = 24;
-const WEEK_HOURS: i64 = 7 * DAY_HOURS;
+const DAY_HOURS: u32 = 24;
+const WEEK_HOURS: u32 = 7 * DAY_HOURS;
 /// 1970 began on a Thursday, three days after a Monday.
-const SINCE_MONDAY: i64 = 3 * DAY_HOURS;
+const SINCE_MONDAY: i64 = 3 * DAY_HOURS as i64;
 
 struct Activity<'a> {
     hours: Field<'a>,
     kinds: Field<'a>,
     /// Hours from a Monday's first to ordinal 0 of the hours.
-    start: u64,
+    start: u32,
 }
 
+/// The most codes of types for which a chunk is compared with each.
+const FEW_TYPES: usize = 16;
+
+/// Lanes of a place.
+const LANES: usize = 4;
+
 struct Slots {
-    events: Vec<[u64; KINDS]>,
-    hours: Scratch<u64>,
-    kinds: Scratch<u64>,
+    /// Events by slot, kind and lane.
+    events: Vec<[u64; LANES]>,
+    places: Scratch<u32>,
+    ordinals: Scratch<u64>,
 }
 
 impl Scan for Activity<'_> {
     type Partial = Slots;
 
     fn start(&self) -> Slots {
-        Slots { events: vec![[0; KINDS]; index(WEEK_HOURS.cast_unsigned())], hours: scratch(), kinds: scratch() }
+        Slots { events: vec![[0; LANES]; WEEK_HOURS as usize * KINDS], places: scratch(), ordinals: scratch() }
     }
 
+    #[expect(clippy::cast_possible_truncation, reason = "all hours of the years 1 to 9999 are below 2^27")]
     fn scan(&self, partial: &mut Slots, chunk: &Chunk<'_>) {
-        let hours = chunk.ordinals(&self.hours, &mut partial.hours);
-        let kinds = chunk.ordinals(&self.kinds, &mut partial.kinds);
-        let slot = |hour: u64| index((self.start + hour) % WEEK_HOURS.cast_unsigned());
-        match hours.first() {
-            // Rows stand nearly in the order of time: most chunks lie within one hour.
-            Some(first) if hours.iter().all(|hour| hour == first) => {
-                let events = &mut partial.events[slot(*first)];
-                kinds.iter().for_each(|kind| events[index(*kind) % KINDS] += 1);
+        let Slots { events, places, ordinals } = partial;
+        let (places, start) = (&mut places[..chunk.len()], self.start);
+        chunk.put_ordinals(&self.hours, ordinals, places, |place, hour| *place = hour as u32);
+        let first = places.first().copied().unwrap_or_default();
+        let is_one = places.iter().fold(0, |differing, hour| differing | (hour ^ first)) == 0;
+        let place_of = |hour: u32| (start + hour) % WEEK_HOURS * KINDS as u32;
+        if let Some(kinds) = self.kinds.listed(chunk.segment()).filter(|kinds| is_one && kinds.len() <= FEW_TYPES) {
+            let mut before = 0;
+            for (limit, kind) in (1..).zip(kinds) {
+                let below = chunk.count_below(EVENT_TYPE, limit);
+                events[(place_of(first) + kind) as usize][0] += below - before;
+                before = below;
             }
-            _ => {
-                for (hour, kind) in hours.iter().zip(kinds) {
-                    partial.events[slot(*hour)][index(*kind) % KINDS] += 1;
-                }
+            return;
+        }
+        places.iter_mut().for_each(|place| *place = place_of(*place));
+        chunk.put_ordinals(&self.kinds, ordinals, places, |place, kind| *place += kind as u32);
+        let (rounds, rest) = places.as_chunks::<LANES>();
+        for round in rounds {
+            for (lane, place) in round.iter().enumerate() {
+                events[*place as usize][lane] += 1;
             }
         }
+        rest.iter().for_each(|place| events[*place as usize][0] += 1);
     }
 
     fn merge(&self, into: &mut Slots, other: Slots) {
@@ -91,16 +112,18 @@ impl Analysis for HourlyActivity {
 
     fn run(&self, input: &Input<'_>, _parameters: &Parameters) -> Result<Table, AnalysisError> {
         let hours = Field::periods(input.events(), EVENT_TIME, HOUR, 0);
-        let start = (hours.value(0) + SINCE_MONDAY).rem_euclid(WEEK_HOURS).cast_unsigned();
+        let start = (hours.value(0) + SINCE_MONDAY).rem_euclid(WEEK_HOURS.into());
+        let start = u32::try_from(start).unwrap_or_default();
         let kinds = kinds::field(input.events());
-        let slots = scan(input, &Activity { hours, kinds, start }).events;
+        let lanes = scan(input, &Activity { hours, kinds, start }).events;
+        let slots = lanes.chunks_exact(KINDS).map(|kinds| [0, 1, 2, 3].map(|kind| kinds[kind].iter().sum::<u64>()));
         let rows: Vec<(i64, [u64; KINDS])> = (0..).zip(slots).filter(|(_, events)| *events != [0; KINDS]).collect();
         let counted = |kind: usize| Some(counts(rows.iter().map(|(_, events)| events[kind])));
         result::table(
             self,
             vec![
-                Some(integers(rows.iter().map(|(slot, _)| slot / DAY_HOURS + 1))),
-                Some(integers(rows.iter().map(|(slot, _)| slot % DAY_HOURS))),
+                Some(integers(rows.iter().map(|(slot, _)| slot / i64::from(DAY_HOURS) + 1))),
+                Some(integers(rows.iter().map(|(slot, _)| slot % i64::from(DAY_HOURS)))),
                 counted(0),
                 counted(1),
                 counted(2),
