@@ -5,9 +5,9 @@
 //!
 //! - `filter` says which events are covered, `selection` finds their rows, `chosen` takes them out once for several analyses;
 //! - `driver` deals rows to threads and merges what they made: the only place that knows threads;
-//! - `field` and `keys` turn columns into small numbers, `periods` times, `group` and `sort` bring equal ones together, but where `ordered` finds
-//!   that they are, `pairs` finds which keys there are, `tally` counts within one group, `quantiles` selects without sorting; `numbering`
-//!   numbers sessions over all segments, `apart` each segment's by themselves;
+//! - `field` and `keys` turn columns into small numbers, `periods` times, `pairing` two texts; `group` and `sort` bring equal ones
+//!   together, but where `ordered` finds that they are, `pairs` finds which keys there are, `tally` counts within one group, `quantiles`
+//!   selects without sorting; `numbering` numbers sessions over all segments, `apart` each segment's by themselves;
 //! - `decode` widens a chunk of a column; everything above works on plain slices of one type.
 //!
 //! Kernels know no files, no segments' layout and no threads. They see [`Events`], borrowed from a snapshot.
@@ -29,6 +29,7 @@ mod kinds;
 mod number;
 mod numbering;
 mod ordered;
+mod pairing;
 mod pairs;
 mod parameter;
 mod periods;

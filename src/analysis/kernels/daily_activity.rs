@@ -1,16 +1,24 @@
 //! What happened each day, by event type, category and brand.
 //!
-//! Keys are (day, type, category, brand, price): equal ones stand together, so that a group's revenue adds up from its
-//! runs of prices.
+//! Categories and brands occur in few pairs, and days and types are few: together they are slots of a table. A row costs a look at which
+//! pair it has and one at its slot, both most often in the second-level cache: neighbouring rows are of the same day, and most of them
+//! of some popular pairs. Only purchases bring in revenue, so that the others' prices are not read. Slots ascend as the result does.
+//!
+//! Where slots would be more than rows, rows are brought together instead, by keys (day, type, category, brand, price): equal ones stand
+//! together, so that a group's revenue adds up from its runs of prices. It takes several times as long.
 
 use arrow_schema::SchemaRef;
 use rayon::slice::ParallelSliceMut;
 
+use crate::analysis::decode::{Scratch, index, scratch};
+use crate::analysis::driver::{Chunk, Scan, scan};
 use crate::analysis::field::Field;
 use crate::analysis::group::{Parts, group};
 use crate::analysis::keys::{Key, Layout};
+use crate::analysis::pairing::{PairScratch, Pairing};
 use crate::analysis::result::{self, ResultType, counts, days, decimals, texts};
 use crate::analysis::sort::runs;
+use crate::analysis::totals::money;
 use crate::analysis::{Analysis, AnalysisError, Input, Parameters};
 use crate::event::{BRAND, CATEGORY_CODE, EVENT_TIME, EVENT_TYPE, PRICE};
 use crate::table::Table;
@@ -21,20 +29,155 @@ pub(in crate::analysis) struct DailyActivity;
 
 const DAY: i64 = 86_400_000;
 
-/// Fields of a group: all of the key but the price.
+/// The type that brings in revenue.
+const PURCHASE: &str = "purchase";
+
+/// Fields of a group: day, type, category and brand.
 const GROUP: usize = 4;
+
+/// The share of an input's memory that tables may take.
+const SHARE_OF_MEMORY: u64 = 4;
+
+/// Slots that are always few enough.
+const FEW_SLOTS: usize = 1 << 16;
 
 /// One row of the result, in ordinals.
 #[derive(Debug, Clone, Copy)]
 struct Activity {
     group: [u64; GROUP],
     events: u64,
-    /// Of all prices, in units of `10^-4`.
-    sum: i128,
+    /// In units of `10^-4`.
+    revenue: i128,
+}
+
+/// The place of purchases among the types, if there are any.
+fn purchase(types: &Field<'_>) -> Option<u64> {
+    types.texts().iter().position(|kind| *kind == PURCHASE).map(|place| place as u64)
+}
+
+/// Slots of a day, a type and a pair of category and brand, the day highest.
+struct Slots<'a> {
+    days: &'a Field<'a>,
+    types: &'a Field<'a>,
+    pairs: Pairing<'a>,
+}
+
+/// Events by slot: fewer than `2^32` in all.
+struct Counting<'a>(&'a Slots<'a>);
+
+/// Revenue by day and pair, of purchases alone: distances from the smallest price, below `2^64` in all.
+struct Selling<'a> {
+    slots: &'a Slots<'a>,
+    prices: &'a Field<'a>,
+}
+
+struct Buffers {
+    slots: Scratch<u32>,
+    ordinals: Scratch<u64>,
+    pairs: PairScratch,
+}
+
+impl Buffers {
+    fn new() -> Self {
+        Self { slots: scratch(), ordinals: scratch(), pairs: PairScratch::new() }
+    }
+}
+
+impl Scan for Counting<'_> {
+    type Partial = (Vec<u32>, Buffers);
+
+    fn start(&self) -> Self::Partial {
+        (vec![0; self.0.days.count() * self.0.types.count() * self.0.pairs.count()], Buffers::new())
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "slots are counted in memory, in fewer than 2^32 entries")]
+    fn scan(&self, (events, buffers): &mut Self::Partial, chunk: &Chunk<'_>) {
+        let Buffers { slots, ordinals, pairs } = buffers;
+        let (slots, types, width) = (&mut slots[..chunk.len()], self.0.types.count() as u32, self.0.pairs.count() as u32);
+        chunk.put_ordinals(self.0.days, ordinals, slots, |slot, day| *slot = day as u32 * types);
+        chunk.put_ordinals(self.0.types, ordinals, slots, |slot, kind| *slot = (*slot + kind as u32) * width);
+        for (slot, pair) in slots.iter().zip(self.0.pairs.numbers(chunk, pairs)) {
+            events[index(slot + pair)] += 1;
+        }
+    }
+
+    fn merge(&self, (into, _): &mut Self::Partial, (other, _): Self::Partial) {
+        into.iter_mut().zip(other).for_each(|(into, other)| *into += other);
+    }
+}
+
+impl Scan for Selling<'_> {
+    type Partial = (Vec<u64>, Buffers);
+
+    fn start(&self) -> Self::Partial {
+        (vec![0; self.slots.days.count() * self.slots.pairs.count()], Buffers::new())
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "slots are counted in memory, in fewer than 2^32 entries")]
+    fn scan(&self, (sums, buffers): &mut Self::Partial, chunk: &Chunk<'_>) {
+        let Buffers { slots, ordinals, pairs } = buffers;
+        let (slots, width) = (&mut slots[..chunk.len()], self.slots.pairs.count() as u32);
+        chunk.put_ordinals(self.slots.days, ordinals, slots, |slot, day| *slot = day as u32 * width);
+        let prices = chunk.ordinals(self.prices, ordinals);
+        for ((slot, pair), price) in slots.iter().zip(self.slots.pairs.numbers(chunk, pairs)).zip(prices) {
+            sums[index(slot + pair)] += price;
+        }
+    }
+
+    fn merge(&self, (into, _): &mut Self::Partial, (other, _): Self::Partial) {
+        into.iter_mut().zip(other).for_each(|(into, other)| *into += other);
+    }
+}
+
+/// Counts and adds up in tables; `None` where those would be too large, or sums too great.
+fn by_slot(input: &Input<'_>, [days, types, categories, brands]: [&Field<'_>; GROUP]) -> Option<Vec<Activity>> {
+    let rows = input.candidate_rows();
+    let prices = Field::offset(input.events(), PRICE);
+    u64::try_from(rows as u128 * u128::from(prices.maximum())).ok()?;
+    u32::try_from(rows).ok()?;
+    let memory = input.memory() / SHARE_OF_MEMORY;
+    let pairs = Pairing::find(input, (CATEGORY_CODE, categories), (BRAND, brands), memory)?;
+    let slots = days.count().checked_mul(types.count())?.checked_mul(pairs.count())?;
+    if slots > rows.max(FEW_SLOTS) {
+        return None;
+    }
+    let bytes = slots * size_of::<u32>() + days.count() * pairs.count() * size_of::<u64>();
+    if (bytes * rayon::current_num_threads()) as u64 > memory {
+        return None;
+    }
+    let (width, purchase) = (pairs.count(), purchase(types));
+    let slots = Slots { days, types, pairs };
+    let (events, _) = scan(input, &Counting(&slots));
+    let (sums, _) = scan(&input.only(PURCHASE), &Selling { slots: &slots, prices: &prices });
+    let (base, step) = prices.base_and_step();
+    let mut rows = Vec::new();
+    for (section, events) in (0_u64..).zip(events.chunks(width.max(1))) {
+        let (day, kind) = (section / types.count() as u64, section % types.count() as u64);
+        let sums = Some(kind).filter(|kind| Some(*kind) == purchase).map(|_| &sums[index(day) * width..][..width]);
+        for (pair, events) in events.iter().enumerate().filter(|(_, events)| **events > 0) {
+            let [category, brand] = slots.pairs.ranks()[pair];
+            let events = u64::from(*events);
+            rows.push(Activity {
+                group: [day, kind, category.into(), brand.into()],
+                events,
+                revenue: sums.map_or(0, |sums| money(base, step, events, sums[pair].into())),
+            });
+        }
+    }
+    Some(rows)
+}
+
+/// Brings the rows of each group together.
+fn by_key(input: &Input<'_>, layout: &Layout<'_>) -> Vec<Activity> {
+    let groups = Groups { layout, purchase: purchase(layout.field(1)) };
+    let mut rows: Vec<Activity> = group(input, layout, GROUP, &groups).into_iter().flatten().collect();
+    rows.par_sort_unstable_by_key(|activity| activity.group);
+    rows
 }
 
 struct Groups<'a> {
     layout: &'a Layout<'a>,
+    purchase: Option<u64>,
 }
 
 impl Parts for Groups<'_> {
@@ -48,18 +191,19 @@ impl Parts for Groups<'_> {
         let price_bits = self.layout.bits_below(GROUP);
         let mut before: Option<K> = None;
         for (key, count) in runs(keys) {
+            let has_revenue = Some(self.layout.ordinal(key, 1)) == self.purchase;
             let price = self.layout.field(GROUP).value(key.bits(0, price_bits));
-            let price = i128::from(price) * i128::from(count);
+            let revenue = if has_revenue { i128::from(price) * i128::from(count) } else { 0 };
             let is_same = before.is_some_and(|before| before.differing(key).significant_bits() <= price_bits);
             match partial.last_mut() {
                 Some(activity) if is_same => {
                     activity.events += count;
-                    activity.sum += price;
+                    activity.revenue += revenue;
                 }
                 _ => partial.push(Activity {
                     group: [0, 1, 2, 3].map(|field| self.layout.ordinal(key, field)),
                     events: count,
-                    sum: price,
+                    revenue,
                 }),
             }
             before = Some(key);
@@ -93,24 +237,18 @@ impl Analysis for DailyActivity {
 
     fn run(&self, input: &Input<'_>, _parameters: &Parameters) -> Result<Table, AnalysisError> {
         let events = input.events();
-        let layout = Layout::fitted(
-            events,
-            vec![
-                Field::periods(events, EVENT_TIME, DAY, 0),
-                Field::ranked(events, EVENT_TYPE),
-                Field::ranked(events, CATEGORY_CODE),
-                Field::ranked(events, BRAND),
-                Field::scaled(events, PRICE),
-            ],
-        );
-        let mut rows: Vec<Activity> =
-            group(input, &layout, GROUP, &Groups { layout: &layout }).into_iter().flatten().collect();
-        rows.par_sort_unstable_by_key(|activity| activity.group);
-        let purchase = layout.field(1).texts().iter().position(|kind| *kind == "purchase").map(|place| place as u64);
-        let revenue = |activity: &Activity| {
-            let bought = Some(activity.group[1]) == purchase;
-            if bought { activity.sum } else { 0 }
-        };
+        let mut fields = vec![
+            Field::periods(events, EVENT_TIME, DAY, 0),
+            Field::ranked(events, EVENT_TYPE),
+            Field::ranked(events, CATEGORY_CODE),
+            Field::ranked(events, BRAND),
+        ];
+        let in_slots = by_slot(input, [0, 1, 2, 3].map(|place| &fields[place]));
+        if in_slots.is_none() {
+            fields.push(Field::scaled(events, PRICE));
+        }
+        let layout = Layout::fitted(events, fields);
+        let rows = in_slots.unwrap_or_else(|| by_key(input, &layout));
         let ordinals = |field: usize| rows.iter().map(move |activity| activity.group[field]);
         result::table(
             self,
@@ -120,7 +258,7 @@ impl Analysis for DailyActivity {
                 texts(layout.field(2), ordinals(2)),
                 texts(layout.field(3), ordinals(3)),
                 Some(counts(rows.iter().map(|activity| activity.events))),
-                Some(decimals(ResultType::Money, rows.iter().map(revenue))),
+                Some(decimals(ResultType::Money, rows.iter().map(|activity| activity.revenue))),
             ],
         )
     }
