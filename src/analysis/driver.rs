@@ -17,6 +17,7 @@ use super::events::{EventSegment, Events, Shared};
 use super::field::Field;
 use super::filter::Filter;
 use super::selection::{Selected, Selection, SelectionScratch};
+use crate::event::USER_ID;
 
 /// Rows dealt at once.
 const MORSEL_ROWS: usize = 64 * CHUNK_ROWS;
@@ -116,6 +117,18 @@ impl<'a> Input<'a> {
     pub(super) fn to_choose_from(&self) -> Option<&Self> {
         let from = self.sorted.as_deref().unwrap_or(self);
         (!from.selection.covers_all()).then_some(from)
+    }
+
+    /// Whether most rows lie in order of their users.
+    pub(crate) fn is_by_user(&self) -> bool {
+        let half = self.candidate_rows() / 2;
+        let ascending = self.candidates().filter(|(_, segment)| segment.columns[USER_ID].ascends());
+        // The rest need not be looked at once they are most.
+        let sums = ascending.scan(0, |rows, (_, segment)| {
+            *rows += segment.rows;
+            Some(*rows)
+        });
+        sums.into_iter().any(|rows| rows > half)
     }
 
     /// The same without the events in another order, if something that was read of those was damaged.

@@ -14,7 +14,7 @@
 //!
 //! Segments whose rows ascend by the leading field already, those of a sorted copy, are not dealt: a part's keys are read from them
 //! in place when its turn comes (see [`ordered`](super::ordered)), and are in order. If others bring keys to the part too, they are
-//! sorted and merged in.
+//! sorted and merged in. Where those are few, a consumer may have the rows themselves, without keys ([`Parts::TAKES_ROWS`]).
 //!
 //! Parts are ranges of keys of about equal row counts, found from a sample: users are far from evenly spread over
 //! their numbers. A part always holds all keys that share the leading fields, so that a consumer sees a user whole.
@@ -23,6 +23,7 @@ use std::ops::Range;
 
 use super::decode::{CHUNK_ROWS, Scratch, scratch};
 use super::driver::{Chunk, Input, Scan, deal, scan_morsels};
+use super::field::Field;
 use super::keys::{Key, KeyScratch, Layout};
 use super::ordered::Ordered;
 use super::room::Room;
@@ -51,6 +52,9 @@ const MAX_PASSES: usize = 64;
 /// Where dealt keys are fewer than this part of those in order, they are merged in.
 const FEW_DEALT: usize = 8;
 
+/// Rows for each dealt key with which rows that are in order are taken as they lie, in pieces between the keys.
+const ROWS_A_KEY: usize = 64;
+
 /// Bits of the table from leading key bits to parts.
 const BUCKET_BITS: u32 = 14;
 
@@ -71,6 +75,14 @@ pub(crate) trait Parts: Sync {
 
     /// Takes in the keys of part number `part`, sorted. Higher parts have higher leading fields.
     fn part<K: Key>(&self, partial: &mut Self::Partial, part: usize, keys: &[K]);
+
+    /// Whether rows that lie in order of the leading field are wanted as they lie, in place of their keys. Then [`Parts::part`] is called
+    /// between them with the keys of rows that don't, of one leading ordinal a time: those that share it, rows or keys, come one after
+    /// the other, and nothing is in order but that.
+    const TAKES_ROWS: bool = false;
+
+    /// Takes in some rows of a part that ascend by the leading field.
+    fn rows(&self, _partial: &mut Self::Partial, _chunk: &Chunk<'_>) {}
 }
 
 /// Sorts the keys of all selected rows and hands them part by part to the consumer; keys that share their first `leading`
@@ -97,6 +109,15 @@ fn group_by<K: Key, P: Parts>(input: &Input<'_>, layout: &Layout<'_>, leading: u
             let mut buffers = Buffers::default();
             for part in tasks.map(|task| parts.start + task) {
                 let slices: Vec<&[K]> = dealt.iter().flat_map(|(worker, _)| worker.of_part(part)).collect();
+                if P::TAKES_ROWS
+                    && let Some(ranges) = bounds.in_order(input, layout.field(0), part, &slices)
+                {
+                    let high = bounds.high_bit(part);
+                    let dealt = sort(&slices, (&mut buffers.keys, &mut buffers.scratch), low, high);
+                    let grouped = Grouped { input, layout, part, consumer };
+                    grouped.in_order(ranges, dealt, &mut partial, &mut buffers.selection);
+                    continue;
+                }
                 let is_sorted = buffers.read(input, layout, &bounds, part) && P::LEADING_ONLY;
                 let keys = buffers.joined(is_sorted, slices, low, bounds.high_bit(part));
                 if !keys.is_empty() {
@@ -107,6 +128,63 @@ fn group_by<K: Key, P: Parts>(input: &Input<'_>, layout: &Layout<'_>, leading: u
         }));
     }
     partials
+}
+
+/// A part of which a consumer takes the rows as they lie.
+struct Grouped<'a, P> {
+    input: &'a Input<'a>,
+    layout: &'a Layout<'a>,
+    part: usize,
+    consumer: &'a P,
+}
+
+impl<P: Parts> Grouped<'_, P> {
+    /// Hands over rows that ascend by the leading field, and sorted keys, those that share it one after the other.
+    fn in_order<K: Key>(
+        &self,
+        ranges: Vec<(usize, Range<usize>)>,
+        dealt: &[K],
+        partial: &mut P::Partial,
+        scratch: &mut SelectionScratch,
+    ) {
+        let (leading, below) = (self.layout.field(0), self.layout.bits_below(1));
+        let mut keys = dealt.chunk_by(|left, right| left.differing(*right).significant_bits() <= below).peekable();
+        for (segment, rows) in ranges {
+            let columns = &self.input.events().segments()[segment];
+            let ordinal = |row: usize| leading.ordinal(segment, columns, row);
+            let mut start = rows.start;
+            // Keys that share the last rows' ordinal wait: the next range may have more of it.
+            let last = ordinal(rows.end - 1);
+            while let Some(shared) = keys.next_if(|keys| keys[0].bits(below, leading.bits()) < last) {
+                let key = shared[0].bits(below, leading.bits());
+                let end = start + partition_point(rows.end - start, |row| ordinal(start + row) <= key);
+                self.rows(segment, start..end, partial, scratch);
+                self.consumer.part(partial, self.part, shared);
+                start = end;
+            }
+            self.rows(segment, start..rows.end, partial, scratch);
+        }
+        keys.for_each(|shared| self.consumer.part(partial, self.part, shared));
+    }
+
+    fn rows(&self, segment: usize, rows: Range<usize>, partial: &mut P::Partial, scratch: &mut SelectionScratch) {
+        self.input.rows(segment, rows, scratch, |chunk| self.consumer.rows(partial, chunk));
+    }
+}
+
+/// How many of `count` places, from the first, fit; none does behind one that doesn't. Those near the first are looked at first.
+fn partition_point(count: usize, fits: impl Fn(usize) -> bool) -> usize {
+    let (mut low, mut step) = (0, 1);
+    while low + step <= count && fits(low + step - 1) {
+        low += step;
+        step *= 2;
+    }
+    let mut high = count.min(low + step - 1);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if fits(middle) { low = middle + 1 } else { high = middle }
+    }
+    low
 }
 
 /// One worker's room for the keys of a part.
@@ -259,6 +337,27 @@ impl Bounds {
 
     fn parts(&self) -> usize {
         self.buckets.len()
+    }
+
+    /// The rows of a part that aren't dealt, if they ascend by the leading field from range to range and few keys are dealt beside.
+    fn in_order<K>(
+        &self,
+        input: &Input<'_>,
+        leading: &Field<'_>,
+        part: usize,
+        dealt: &[&[K]],
+    ) -> Option<Vec<(usize, Range<usize>)>> {
+        let mut ranges = Vec::new();
+        let (mut last, mut ascends, mut count) = (None, true, 0);
+        self.ordered.rows(self.buckets[part], |segment, rows| {
+            let ordinal = |row: usize| leading.ordinal(segment, &input.events().segments()[segment], row);
+            ascends &= last.is_none_or(|last| last <= ordinal(rows.start));
+            last = Some(ordinal(rows.end - 1));
+            count += rows.len();
+            ranges.push((segment, rows));
+        });
+        let dealt: usize = dealt.iter().map(|keys| keys.len()).sum();
+        (ascends && dealt <= count / ROWS_A_KEY).then_some(ranges)
     }
 
     /// Ranges of parts, each of about as many keys as may be kept at a time: one, if that is all of them.

@@ -7,11 +7,14 @@
 //! - `driver` deals rows to threads and merges what they made: the only place that knows threads;
 //! - `field` and `keys` turn columns into small numbers, `periods` times, `pairing` two texts; `group` and `sort` bring equal ones
 //!   together, but where `ordered` finds that they are, `pairs` finds which keys there are, `tally` counts within one group, `quantiles`
-//!   selects without sorting; `numbering` numbers sessions over all segments, `apart` each segment's by themselves;
+//!   selects without sorting; `numbering` numbers sessions over all segments, `apart` each segment's by themselves, `products` adds up by
+//!   product;
+//! - `ahead` asks for memory before it is needed, `room` is memory in large pages;
 //! - `decode` widens a chunk of a column; everything above works on plain slices of one type.
 //!
 //! Kernels know no files, no segments' layout and no threads. They see [`Events`], borrowed from a snapshot.
 
+mod ahead;
 mod apart;
 mod catalogue;
 mod chosen;
@@ -33,6 +36,7 @@ mod pairing;
 mod pairs;
 mod parameter;
 mod periods;
+mod products;
 mod quantiles;
 mod reach;
 mod registry;

@@ -4,9 +4,11 @@
 //! keys met so far stays in cache, and a row costs a look into it, most often at a key that is there. Where keys turn out to be many,
 //! the table would leave the caches and then the memory; whoever asks then brings rows together after all.
 
+use super::ahead::{AHEAD, ask_for};
 use super::decode::index;
 use super::driver::{Chunk, Input, Scan, scan};
 use super::keys::{KeyScratch, Layout};
+use super::room::Room;
 
 /// The most keys that a worker's table holds: 16 MiB of them, with as much room again.
 const MOST_KEYS: usize = 2 << 20;
@@ -30,7 +32,7 @@ struct Distinct<'a> {
 /// An open-addressing table; at most half of it is taken.
 #[derive(Debug)]
 struct Table {
-    slots: Vec<u64>,
+    slots: Room<u64>,
     taken: usize,
     /// The key that marks a free slot is remembered here.
     has_free: bool,
@@ -38,19 +40,34 @@ struct Table {
 }
 
 /// Marks a free slot.
-const FREE: u64 = u64::MAX;
+const FREE: u64 = 0;
 
 impl Table {
     fn new() -> Self {
-        Self { slots: vec![FREE; FIRST_ROOM], taken: 0, has_free: false, is_overfull: false }
+        Self { slots: Room::new(FIRST_ROOM), taken: 0, has_free: false, is_overfull: false }
+    }
+
+    /// Inserts keys.
+    fn insert_all(&mut self, keys: &[u64]) {
+        for (place, key) in keys.iter().enumerate() {
+            if let Some(ahead) = keys.get(place + AHEAD) {
+                ask_for(&self.slots, self.first(*ahead));
+            }
+            self.insert(*key);
+        }
+    }
+
+    /// Where the search for a key begins.
+    #[inline]
+    fn first(&self, key: u64) -> usize {
+        // Fibonacci hashing (Knuth, The Art of Computer Programming 3, 6.4).
+        index(key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (u64::BITS - self.slots.len().ilog2()))
     }
 
     #[inline]
     fn insert(&mut self, key: u64) {
         let mask = self.slots.len() - 1;
-        // Fibonacci hashing (Knuth, The Art of Computer Programming 3, 6.4).
-        let hash = key.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        let mut at = index(hash >> (u64::BITS - self.slots.len().ilog2()));
+        let mut at = self.first(key);
         loop {
             match self.slots[at] {
                 known if known == key => {
@@ -77,19 +94,19 @@ impl Table {
             return;
         }
         let room = self.slots.len() * 2;
-        let known = std::mem::replace(&mut self.slots, vec![FREE; room]);
+        let known = std::mem::replace(&mut self.slots, Room::new(room));
         self.taken = 0;
-        known.into_iter().filter(|key| *key != FREE).for_each(|key| self.insert(key));
+        known.iter().filter(|key| **key != FREE).for_each(|key| self.insert(*key));
     }
 
     fn clear(&mut self) {
-        self.slots = vec![FREE; FIRST_ROOM];
+        self.slots = Room::new(FIRST_ROOM);
         self.taken = 0;
     }
 
     fn into_keys(self) -> Vec<u64> {
         let free = self.has_free.then_some(FREE);
-        self.slots.into_iter().filter(|key| *key != FREE).chain(free).collect()
+        self.slots.iter().copied().filter(|key| *key != FREE).chain(free).collect()
     }
 }
 
@@ -102,7 +119,7 @@ impl Scan for Distinct<'_> {
 
     fn scan(&self, (table, scratch): &mut Self::Partial, chunk: &Chunk<'_>) {
         if !table.is_overfull {
-            self.layout.keys(chunk, scratch).iter().for_each(|key| table.insert(*key));
+            table.insert_all(self.layout.keys(chunk, scratch));
         }
     }
 
@@ -128,7 +145,7 @@ mod tests {
         #[test]
         fn a_table_has_each_key_once(keys in prop::collection::vec(prop_oneof![0..99_u64, any::<u64>(), Just(FREE)], 0..5000)) {
             let mut table = Table::new();
-            keys.iter().for_each(|key| table.insert(*key));
+            table.insert_all(&keys);
             let mut found = table.into_keys();
             found.sort_unstable();
             prop_assert_eq!(found, keys.into_iter().collect::<BTreeSet<u64>>().into_iter().collect::<Vec<_>>());

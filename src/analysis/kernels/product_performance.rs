@@ -1,18 +1,23 @@
 //! Each product's reach and sales.
 //!
-//! Keys are (product, user, time, price, kind), brought together by product: one walk over a product's events adds up, keeps the
-//! latest, of several the dearest, and counts the users in a table of their own.
+//! Where rows lie in order of their users, nothing is brought together: each event adds to its product's place in a table (see
+//! [`products`](crate::analysis::products)).
+//!
+//! Otherwise keys are (product, user, time, price, kind), brought together by product: one walk over a product's events adds up, keeps
+//! the latest, of several the dearest, and counts the users in a table of their own.
 
 use std::cmp::Reverse;
 
 use arrow_schema::SchemaRef;
 use rayon::slice::ParallelSliceMut;
 
-use crate::analysis::decode::index;
+use crate::analysis::decode::{CHUNK_ROWS, Scratch, index, scratch};
+use crate::analysis::driver::Chunk;
 use crate::analysis::field::Field;
 use crate::analysis::group::{Parts, group};
 use crate::analysis::keys::{Key, Layout};
 use crate::analysis::kinds::{self, KINDS, PURCHASE};
+use crate::analysis::products::{COUNTED, Products, Touched, Touches};
 use crate::analysis::result::{self, ResultType, counts, decimals, integers};
 use crate::analysis::tally::Tally;
 use crate::analysis::{Analysis, AnalysisError, Input, Parameters};
@@ -27,18 +32,18 @@ pub(in crate::analysis) struct ProductPerformance;
 #[derive(Debug, Clone, Copy)]
 struct Product {
     product_id: i64,
-    events: [u64; KINDS],
+    events: [u64; COUNTED],
     visitors: u64,
     /// In units of `10^-4`, as the price.
     revenue: i128,
     last_price: i64,
 }
 
-struct Products<'a> {
+struct ByProduct<'a> {
     layout: &'a Layout<'a>,
 }
 
-impl Parts for Products<'_> {
+impl Parts for ByProduct<'_> {
     const LEADING_ONLY: bool = true;
     type Partial = (Vec<Product>, Tally);
 
@@ -68,13 +73,123 @@ impl Parts for Products<'_> {
             let visitors = tally.count(events.iter().map(|key| key.bits(user, user_bits))).len() as u64;
             products.push(Product {
                 product_id: self.layout.field(0).value(self.layout.ordinal(events[0], 0)),
-                events: counted,
+                events: std::array::from_fn(|kind| counted[kind]),
                 visitors,
                 revenue,
                 last_price: prices.value(latest.bits(price, price_bits)),
             });
         }
     }
+}
+
+/// The events of each product, user by user. Fields are (user, product, time, price, kind).
+struct Visits<'a> {
+    layout: &'a Layout<'a>,
+}
+
+struct Visited {
+    products: Products,
+    /// Ordinals of some events, by field.
+    fields: [Scratch<u64>; 5],
+}
+
+impl<'a> Visits<'a> {
+    /// The fields, if rows lie in order of their users and a product's place in a table has room for all of them.
+    fn layout(input: &Input<'a>) -> Option<Layout<'a>> {
+        if u32::try_from(input.events().rows()).is_err() || !input.is_by_user() {
+            return None;
+        }
+        let events = input.events();
+        let layout = Layout::new(vec![
+            Field::offset(events, USER_ID),
+            Field::offset(events, PRODUCT_ID),
+            Field::scaled(events, EVENT_TIME),
+            Field::scaled(events, PRICE),
+            kinds::field(events),
+        ]);
+        let moment_bits = layout.field(2).bits() + layout.field(3).bits();
+        let fits = layout.bits() <= u128::BITS && moment_bits <= u64::BITS && layout.field(1).bits() <= u32::BITS;
+        fits.then_some(layout)
+    }
+
+    /// The products that have events; `None` if they are too many for a table.
+    fn products(&self, input: &Input<'_>) -> Option<Vec<Product>> {
+        let visited = group(input, self.layout, 1, self).into_iter().map(|visited| visited.products);
+        let visited = visited.reduce(|mut into, other| {
+            into.merge(&other);
+            into
+        });
+        let (ids, prices) = (self.layout.field(1), self.layout.field(3));
+        let product = |touched: Touched| Product {
+            product_id: ids.value(touched.product.into()),
+            events: touched.events.map(u64::from),
+            visitors: touched.visitors.into(),
+            revenue: touched.revenue,
+            last_price: prices.value(touched.moment.bits(0, prices.bits())),
+        };
+        visited.map_or(Some(Vec::new()), |visited| Some(visited.touched()?.map(product).collect()))
+    }
+
+    /// Takes in the events whose fields are there.
+    fn visit(&self, visited: &mut Visited, events: usize) {
+        let Visited { products, fields: [users, of_events, times, price, kinds] } = visited;
+        let prices = self.layout.field(3);
+        for (time, price) in times[..events].iter_mut().zip(&price[..events]) {
+            // Where prices have 64 bits, all times are one, of ordinal 0.
+            *time = time.wrapping_shl(prices.bits()) | price;
+        }
+        let touches = Touches {
+            users: &users[..events],
+            products: &of_events[..events],
+            moments: &times[..events],
+            kinds: &kinds[..events],
+        };
+        products.add(touches, |event| (kinds[event] == PURCHASE).then(|| prices.value(price[event]).into()));
+    }
+}
+
+impl Parts for Visits<'_> {
+    const LEADING_ONLY: bool = true;
+    const TAKES_ROWS: bool = true;
+    type Partial = Visited;
+
+    fn start(&self) -> Visited {
+        Visited { products: Products::new(), fields: std::array::from_fn(|_| scratch()) }
+    }
+
+    fn part<K: Key>(&self, visited: &mut Visited, _part: usize, keys: &[K]) {
+        for keys in keys.chunks(CHUNK_ROWS) {
+            for (field, ordinals) in visited.fields.iter_mut().enumerate() {
+                for (ordinal, key) in ordinals.iter_mut().zip(keys) {
+                    *ordinal = self.layout.ordinal(*key, field);
+                }
+            }
+            self.visit(visited, keys.len());
+        }
+    }
+
+    fn rows(&self, visited: &mut Visited, chunk: &Chunk<'_>) {
+        for (field, ordinals) in visited.fields.iter_mut().enumerate() {
+            chunk.ordinals(self.layout.field(field), ordinals);
+        }
+        self.visit(visited, chunk.len());
+    }
+}
+
+/// The products that have events, brought together by product.
+fn by_product(input: &Input<'_>) -> Vec<Product> {
+    let events = input.events();
+    let layout = Layout::fitted(
+        events,
+        vec![
+            Field::offset(events, PRODUCT_ID),
+            Field::offset(events, USER_ID),
+            Field::scaled(events, EVENT_TIME),
+            Field::scaled(events, PRICE),
+            kinds::field(events),
+        ],
+    );
+    group(input, &layout, 1, &ByProduct { layout: &layout }).into_iter().flat_map(|(found, _)| found).collect()
 }
 
 impl Analysis for ProductPerformance {
@@ -103,19 +218,10 @@ impl Analysis for ProductPerformance {
     }
 
     fn run(&self, input: &Input<'_>, _parameters: &Parameters) -> Result<Table, AnalysisError> {
-        let events = input.events();
-        let layout = Layout::fitted(
-            events,
-            vec![
-                Field::offset(events, PRODUCT_ID),
-                Field::offset(events, USER_ID),
-                Field::scaled(events, EVENT_TIME),
-                Field::scaled(events, PRICE),
-                kinds::field(events),
-            ],
-        );
-        let mut rows: Vec<Product> =
-            group(input, &layout, 1, &Products { layout: &layout }).into_iter().flat_map(|(found, _)| found).collect();
+        let by_user = input.by_user();
+        let layout = Visits::layout(by_user);
+        let visited = layout.and_then(|layout| Visits { layout: &layout }.products(by_user));
+        let mut rows = visited.unwrap_or_else(|| by_product(input));
         rows.par_sort_unstable_by_key(|product| {
             (Reverse(product.revenue), Reverse(product.events[0]), product.product_id)
         });
