@@ -16,7 +16,7 @@ use crate::analysis::reach::reach;
 use crate::analysis::result::{self, ResultType, counts, decimals, texts};
 use crate::analysis::tally::Seen;
 use crate::analysis::{Analysis, AnalysisError, Input, Parameters};
-use crate::event::{BRAND, PRODUCT_ID};
+use crate::event::{BRAND, PRODUCT_ID, USER_ID};
 use crate::table::Table;
 
 /// `brand_performance`.
@@ -90,7 +90,7 @@ impl Analysis for BrandPerformance {
     fn run(&self, input: &Input<'_>, _parameters: &Parameters) -> Result<Table, AnalysisError> {
         let input = input.by_user();
         let events = input.events();
-        let reached = reach(input, vec![Field::ranked(events, BRAND)]);
+        let reached = reach(input, Field::offset(events, USER_ID), vec![Field::ranked(events, BRAND)]);
         let layout = Layout::new(vec![Field::offset(events, PRODUCT_ID), Field::ranked(events, BRAND)]);
         let products = products(input, &layout);
         let mut rows = reached.with_events();

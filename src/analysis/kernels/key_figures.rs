@@ -12,7 +12,7 @@ use crate::analysis::number::average_money;
 use crate::analysis::reach::reach;
 use crate::analysis::result::{self, ResultType, counts, decimals, optional_averages};
 use crate::analysis::{Analysis, AnalysisError, Input, Parameters};
-use crate::event::USER_SESSION;
+use crate::event::{USER_ID, USER_SESSION};
 use crate::table::Table;
 
 /// `key_figures`.
@@ -85,7 +85,7 @@ impl Analysis for KeyFigures {
     fn run(&self, input: &Input<'_>, _parameters: &Parameters) -> Result<Table, AnalysisError> {
         let input = input.by_user();
         let events = input.events();
-        let reached = reach(input, Vec::new()).with_events();
+        let reached = reach(input, Field::offset(input.events(), USER_ID), Vec::new()).with_events();
         let sold = reached.first().map(|(_, reach)| *reach).unwrap_or_default();
         let layout = Layout::new(vec![Field::identified(input, USER_SESSION), kinds::field(events)]);
         let mut sessions = Sets::default();

@@ -9,7 +9,7 @@ use crate::analysis::field::Field;
 use crate::analysis::reach::reach;
 use crate::analysis::result::{self, ResultType, counts, decimals, integers, texts};
 use crate::analysis::{Analysis, AnalysisError, Input, Parameter, ParameterKind, Parameters};
-use crate::event::{CATEGORY_CODE, PRICE, PRICE_SCALE};
+use crate::event::{CATEGORY_CODE, PRICE, PRICE_SCALE, USER_ID};
 use crate::table::Table;
 
 /// `price_bands`.
@@ -56,7 +56,11 @@ impl Analysis for PriceBands {
         let events = input.events();
         let bounds = parameters.price_bounds(&BANDS);
         let units: Vec<i64> = bounds.iter().map(|bound| bound * 10_i64.pow(PRICE_SCALE.into())).collect();
-        let reached = reach(input, vec![Field::ranked(events, CATEGORY_CODE), Field::banded(events, PRICE, &units)]);
+        let reached = reach(
+            input,
+            Field::offset(events, USER_ID),
+            vec![Field::ranked(events, CATEGORY_CODE), Field::banded(events, PRICE, &units)],
+        );
         let rows = reached.with_events();
         let counted = |kind: usize| Some(counts(rows.iter().map(|(_, reach)| reach.events[kind])));
         result::table(

@@ -1,7 +1,6 @@
 //! How the share of sessions that buy moves with the price band, inside each category.
 //!
-//! Keys are (session, category, band, bought), brought together by session. Category and band together are a small number, a
-//! slot: what a session did in each is looked up in an array, and sessions add up in another.
+//! A category and a band are a slot together, which reaches sessions as that of other analyses reaches users.
 //!
 //! The interval is Wilson's (E. B. Wilson, "Probable inference, the law of succession, and statistical inference", 1927):
 //! unlike the share plus and minus its standard error, it stays within 0 and 1 and holds for few sessions and small
@@ -12,11 +11,10 @@ use arrow_schema::SchemaRef;
 
 use crate::analysis::decode::index;
 use crate::analysis::field::Field;
-use crate::analysis::group::{Parts, group};
-use crate::analysis::keys::{Key, Layout};
+use crate::analysis::reach::{Reach, reach};
 use crate::analysis::result::{self, ResultType, averages, counts, integers, optional_averages, texts};
 use crate::analysis::{Analysis, AnalysisError, Input, Parameter, ParameterKind, Parameters};
-use crate::event::{CATEGORY_CODE, EVENT_TYPE, PRICE, PRICE_SCALE, USER_SESSION};
+use crate::event::{CATEGORY_CODE, PRICE, PRICE_SCALE, USER_SESSION};
 use crate::table::Table;
 
 /// `price_elasticity`.
@@ -64,55 +62,6 @@ impl Sessions {
     }
 }
 
-struct Touched<'a> {
-    layout: &'a Layout<'a>,
-}
-
-#[derive(Debug)]
-struct Slots {
-    sessions: Vec<Sessions>,
-    /// What the session at hand did in each slot: [`TOUCHED`], [`BOUGHT`] or nothing.
-    did: Vec<u8>,
-    /// The slots of that session.
-    touched: Vec<usize>,
-}
-
-const TOUCHED: u8 = 1;
-const BOUGHT: u8 = 3;
-
-impl Parts for Touched<'_> {
-    const LEADING_ONLY: bool = true;
-    type Partial = Slots;
-
-    fn start(&self) -> Slots {
-        let slots = self.layout.field(1).count() * self.layout.field(2).count();
-        Slots { sessions: vec![Sessions::default(); slots], did: vec![0; slots], touched: Vec::new() }
-    }
-
-    fn part<K: Key>(&self, slots: &mut Slots, _part: usize, keys: &[K]) {
-        let below_session = self.layout.bits_below(1);
-        let missing = self.layout.field(0).maximum();
-        let width = self.layout.field(2).count();
-        let Slots { sessions, did, touched } = slots;
-        for events in keys.chunk_by(|left, right| left.differing(*right).significant_bits() <= below_session) {
-            if events.first().is_none_or(|first| self.layout.ordinal(*first, 0) == missing) {
-                continue;
-            }
-            for key in events {
-                let slot = index(self.layout.ordinal(*key, 1)) * width + index(self.layout.ordinal(*key, 2));
-                if did[slot] == 0 {
-                    touched.push(slot);
-                }
-                did[slot] |= if self.layout.ordinal(*key, 3) == 0 { BOUGHT } else { TOUCHED };
-            }
-            for slot in touched.drain(..) {
-                let did = std::mem::take(&mut did[slot]);
-                sessions[slot].add(Sessions { all: 1, purchasing: u64::from(did == BOUGHT) });
-            }
-        }
-    }
-}
-
 impl Analysis for PriceElasticity {
     fn name(&self) -> &'static str {
         "price_elasticity"
@@ -148,38 +97,25 @@ impl Analysis for PriceElasticity {
         let events = input.events();
         let bounds = parameters.price_bounds(&BANDS);
         let units: Vec<i64> = bounds.iter().map(|bound| bound * 10_i64.pow(PRICE_SCALE.into())).collect();
-        let layout = Layout::new(vec![
-            Field::identified(input, USER_SESSION),
-            Field::ranked(events, CATEGORY_CODE),
-            Field::banded(events, PRICE, &units),
-            // A purchase is 0, whatever else is 1.
-            Field::classified(events, EVENT_TYPE, &["purchase"]),
-        ]);
-        let touched = Touched { layout: &layout };
-        let mut slots = touched.start().sessions;
-        for partial in group(input, &layout, 1, &touched) {
-            slots.iter_mut().zip(partial.sessions).for_each(|(slot, other)| slot.add(other));
-        }
-        let width = bounds.len();
-        let whole = |bands: &[Sessions]| {
-            let mut whole = Sessions::default();
-            bands.iter().for_each(|band| whole.add(*band));
-            whole
-        };
-        let wholes: Vec<Sessions> = slots.chunks(width).map(whole).collect();
-        let rows: Vec<(usize, Sessions)> =
-            slots.into_iter().enumerate().filter(|(_, sessions)| sessions.all > 0).collect();
+        let categories_and_bands = vec![Field::ranked(events, CATEGORY_CODE), Field::banded(events, PRICE, &units)];
+        let reached = reach(input, Field::identified(input, USER_SESSION), categories_and_bands);
+        let of = |reach: &Reach| Sessions { all: reach.users, purchasing: reach.buyers };
+        let rows: Vec<(u64, Sessions)> =
+            reached.with_events().iter().map(|(slot, reach)| (*slot, of(reach))).collect();
+        let mut wholes = vec![Sessions::default(); reached.field(0).count()];
+        let category = |slot: u64| index(reached.ordinal(slot, 0));
+        rows.iter().for_each(|(slot, sessions)| wholes[category(*slot)].add(*sessions));
         result::table(
             self,
             vec![
-                texts(layout.field(1), rows.iter().map(|(slot, _)| (slot / width) as u64)),
-                Some(integers(rows.iter().map(|(slot, _)| bounds[slot % width]))),
+                texts(reached.field(0), rows.iter().map(|(slot, _)| reached.ordinal(*slot, 0))),
+                Some(integers(rows.iter().map(|(slot, _)| bounds[index(reached.ordinal(*slot, 1))]))),
                 Some(counts(rows.iter().map(|(_, sessions)| sessions.all))),
                 Some(counts(rows.iter().map(|(_, sessions)| sessions.purchasing))),
                 Some(averages(rows.iter().map(|(_, sessions)| sessions.share()))),
                 Some(averages(rows.iter().map(|(_, sessions)| sessions.interval().0))),
                 Some(averages(rows.iter().map(|(_, sessions)| sessions.interval().1))),
-                Some(optional_averages(rows.iter().map(|(slot, sessions)| sessions.relative_to(wholes[slot / width])))),
+                Some(optional_averages(rows.iter().map(|(slot, sessions)| sessions.relative_to(wholes[category(*slot)])))),
             ],
         )
     }

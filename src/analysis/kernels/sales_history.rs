@@ -14,7 +14,7 @@ use crate::analysis::reach::{Reach, reach};
 use crate::analysis::result::{self, ResultType, counts, days, decimals, optional_averages};
 use crate::analysis::sort::runs;
 use crate::analysis::{Analysis, AnalysisError, Input, Parameters};
-use crate::event::{EVENT_TIME, USER_SESSION};
+use crate::event::{EVENT_TIME, USER_ID, USER_SESSION};
 use crate::table::Table;
 
 /// `sales_history`.
@@ -71,7 +71,9 @@ impl Analysis for SalesHistory {
 
     fn run(&self, input: &Input<'_>, _parameters: &Parameters) -> Result<Table, AnalysisError> {
         let by_user = input.by_user();
-        let reached = reach(by_user, vec![Field::periods(by_user.events(), EVENT_TIME, DAY, 0)]);
+        let events = by_user.events();
+        let days_of_users = vec![Field::periods(events, EVENT_TIME, DAY, 0)];
+        let reached = reach(by_user, Field::offset(events, USER_ID), days_of_users);
         let purchases = input.only("purchase");
         let day = Field::periods(input.events(), EVENT_TIME, DAY, 0);
         let layout = Layout::new(vec![day, Field::identified(&purchases, USER_SESSION)]);
