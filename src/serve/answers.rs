@@ -215,14 +215,17 @@ impl Answers {
     }
 
     fn known(&self, generation: u64, analysis: &str, question: &Question) -> Option<Arc<Table>> {
-        let kept = lock(&self.kept);
-        let mut same = kept
-            .iter()
-            .filter(|kept| kept.generation == generation && kept.analysis == analysis && kept.question == *question);
-        same.next().map(|kept| Arc::clone(&kept.table))
+        let mut kept = lock(&self.kept);
+        let is_same =
+            |kept: &Kept| kept.generation == generation && kept.analysis == analysis && kept.question == *question;
+        let place = kept.iter().position(is_same)?;
+        let found = kept.remove(place)?;
+        let table = Arc::clone(&found.table);
+        kept.push_back(found);
+        Some(table)
     }
 
-    /// Keeps an answer; those of earlier commits go, and then the oldest ones.
+    /// Keeps an answer; those of earlier commits go, and then those that nobody asked for the longest.
     fn keep(&self, answer: Kept) {
         let bytes = |kept: &Kept| kept.table.rows.get_array_memory_size();
         let mut kept = lock(&self.kept);

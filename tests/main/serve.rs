@@ -10,7 +10,7 @@ use cartlog::export::{self, Stream, WriteOptions};
 use cartlog::kafka::runtime;
 use cartlog::pipeline::{Interrupt, LoadPlan, NoProgress, load, store_directory};
 use cartlog::report::SECTIONS;
-use cartlog::serve::{Answers, LogEnd, Server};
+use cartlog::serve::{Answers, LogEnd, Server, prepare};
 use cartlog_storage::io::OsDirectory;
 use cartlog_storage::store::Snapshot;
 use tempfile::tempdir;
@@ -65,6 +65,27 @@ fn with_server(test: impl FnOnce(SocketAddr, &Path)) {
     let address = server.address().unwrap();
     let running = runtime.spawn(server.run());
     test(address, directory.path());
+    running.abort();
+}
+
+#[test]
+fn the_first_page_is_answered_before_anybody_asks() {
+    let directory = tempdir().unwrap();
+    fill(directory.path(), "a.csv", &rows(1, 90));
+    let answers = Answers::open(Arc::new(OsDirectory::open(store_directory(directory.path())).unwrap())).unwrap();
+    let (answers, runtime) = (Arc::new(answers), runtime(2).unwrap());
+    runtime.block_on(prepare(Arc::clone(&answers)));
+    let prepared = answers.computed();
+    assert!(prepared > 10, "{prepared}");
+    let server = runtime.block_on(Server::bind("127.0.0.1:0", Arc::clone(&answers))).unwrap();
+    let address = server.address().unwrap();
+    let running = runtime.spawn(server.run());
+    for name in SECTIONS.iter().map(|section| section.name).chain(["figures"]) {
+        assert_eq!(status(address, &format!("/parts/{name}"), &[]), "200", "{name}");
+    }
+    assert_eq!(answers.computed(), prepared);
+    assert_eq!(status(address, "/parts/history?event_type=view", &[]), "200");
+    assert_eq!(answers.computed(), prepared + 1);
     running.abort();
 }
 

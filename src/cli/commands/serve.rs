@@ -12,7 +12,7 @@ use crate::cli::interrupt;
 use crate::cli::settings::Settings;
 use crate::kafka::{self, Admin, ClientOptions, PartitionReport};
 use crate::pipeline::{LogPlan, LogTarget};
-use crate::serve::{Answers, LogEnd, ServeError, Server};
+use crate::serve::{self, Answers, LogEnd, ServeError, Server};
 use cartlog_storage::store::StoreError;
 
 /// How long a question that is being answered may go on after the server was asked to stop.
@@ -35,6 +35,7 @@ pub(super) fn execute(options: &arguments::Serve, settings: &Settings) -> Result
         println!("dashboard: http://{address}/");
         println!("stop:      Ctrl-C");
     }
+    runtime.spawn(serve::prepare(Arc::clone(&answers)));
     if let LogPlan { target: LogTarget::Brokers(brokers), topic, client, .. } = settings.log() {
         runtime.spawn(watch(answers, brokers, topic, client));
     }
