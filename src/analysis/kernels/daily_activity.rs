@@ -93,7 +93,8 @@ impl Scan for Counting<'_> {
     #[expect(clippy::cast_possible_truncation, reason = "slots are counted in memory, in fewer than 2^32 entries")]
     fn scan(&self, (events, buffers): &mut Self::Partial, chunk: &Chunk<'_>) {
         let Buffers { slots, ordinals, pairs } = buffers;
-        let (slots, types, width) = (&mut slots[..chunk.len()], self.0.types.count() as u32, self.0.pairs.count() as u32);
+        let (slots, types, width) =
+            (&mut slots[..chunk.len()], self.0.types.count() as u32, self.0.pairs.count() as u32);
         chunk.put_ordinals(self.0.days, ordinals, slots, |slot, day| *slot = day as u32 * types);
         chunk.put_ordinals(self.0.types, ordinals, slots, |slot, kind| *slot = (*slot + kind as u32) * width);
         for (slot, pair) in slots.iter().zip(self.0.pairs.numbers(chunk, pairs)) {

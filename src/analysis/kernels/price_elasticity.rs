@@ -100,8 +100,7 @@ impl Analysis for PriceElasticity {
         let categories_and_bands = vec![Field::ranked(events, CATEGORY_CODE), Field::banded(events, PRICE, &units)];
         let reached = reach(input, Field::identified(input, USER_SESSION), categories_and_bands);
         let of = |reach: &Reach| Sessions { all: reach.users, purchasing: reach.buyers };
-        let rows: Vec<(u64, Sessions)> =
-            reached.with_events().iter().map(|(slot, reach)| (*slot, of(reach))).collect();
+        let rows: Vec<(u64, Sessions)> = reached.with_events().iter().map(|(slot, reach)| (*slot, of(reach))).collect();
         let mut wholes = vec![Sessions::default(); reached.field(0).count()];
         let category = |slot: u64| index(reached.ordinal(slot, 0));
         rows.iter().for_each(|(slot, sessions)| wholes[category(*slot)].add(*sessions));
@@ -115,7 +114,9 @@ impl Analysis for PriceElasticity {
                 Some(averages(rows.iter().map(|(_, sessions)| sessions.share()))),
                 Some(averages(rows.iter().map(|(_, sessions)| sessions.interval().0))),
                 Some(averages(rows.iter().map(|(_, sessions)| sessions.interval().1))),
-                Some(optional_averages(rows.iter().map(|(slot, sessions)| sessions.relative_to(wholes[category(*slot)])))),
+                Some(optional_averages(
+                    rows.iter().map(|(slot, sessions)| sessions.relative_to(wholes[category(*slot)])),
+                )),
             ],
         )
     }
