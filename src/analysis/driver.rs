@@ -121,14 +121,12 @@ impl<'a> Input<'a> {
 
     /// Whether most rows lie in order of their users.
     pub(crate) fn is_by_user(&self) -> bool {
-        let half = self.candidate_rows() / 2;
-        let ascending = self.candidates().filter(|(_, segment)| segment.columns[USER_ID].ascends());
+        let (half, mut ascending) = (self.candidate_rows() / 2, 0);
         // The rest need not be looked at once they are most.
-        let sums = ascending.scan(0, |rows, (_, segment)| {
-            *rows += segment.rows;
-            Some(*rows)
-        });
-        sums.into_iter().any(|rows| rows > half)
+        self.candidates().any(|(_, segment)| {
+            ascending += if segment.columns[USER_ID].ascends() { segment.rows } else { 0 };
+            ascending > half
+        })
     }
 
     /// The same without the events in another order, if something that was read of those was damaged.

@@ -21,7 +21,7 @@ const LANES: usize = 32;
 /// Bits of a table's first number of slots.
 const FIRST_BITS: u32 = 12;
 
-/// Bits of the largest one: 64 MiB.
+/// Bits of the largest one: 64 MiB, and 32 MiB of revenues.
 const MOST_BITS: u32 = 21;
 
 /// One product: its ordinal, events by kind, visitors, the last user (by number from 1), and the latest moment, the low half first. Free

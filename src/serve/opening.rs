@@ -8,32 +8,22 @@ use std::sync::Arc;
 use super::answers::Answers;
 use super::error::ServeError;
 use super::view::View;
-use crate::analysis::{Analysis, find};
-use crate::report::SECTIONS;
+use crate::analysis::find;
+use crate::report::{SECTIONS, Section};
 
 /// Answers what the page asks when nothing is chosen; the answers are kept as those that somebody asked for. What can't be answered is
 /// passed over: whoever asks for it will be told why.
 pub async fn prepare(answers: Arc<Answers>) {
-    for place in 0..=SECTIONS.len() {
-        if let Err(error) = ask(&answers, place).await {
-            tracing::debug!("a part of the page can't be answered: {error}");
+    for section in &SECTIONS {
+        if let Err(error) = ask(&answers, section).await {
+            tracing::debug!("{} can't be answered: {error}", section.name);
         }
     }
 }
 
-/// Asks for the key figures, then for each section.
-async fn ask(answers: &Arc<Answers>, place: usize) -> Result<(), ServeError> {
-    let view = View::of(Vec::new())?;
-    let (analysis, question): (&'static dyn Analysis, _) = match place.checked_sub(1) {
-        None => {
-            let analysis = find("key_figures")?;
-            (analysis, view.plain(analysis)?)
-        }
-        Some(section) => {
-            let section = &SECTIONS[section];
-            let analysis = find(section.analysis)?;
-            (analysis, view.question(analysis, section)?)
-        }
-    };
+/// Asks what a section shows; one of them shows the key figures that stand above all.
+async fn ask(answers: &Arc<Answers>, section: &Section) -> Result<(), ServeError> {
+    let analysis = find(section.analysis)?;
+    let question = View::of(Vec::new())?.question(analysis, section)?;
     answers.ask(analysis, &question).await.map(drop)
 }
