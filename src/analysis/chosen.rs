@@ -7,14 +7,17 @@
 //!
 //! Cost: the filter once, and a read and a write a covered row and column (27 bytes a row in all columns), less than one kernel's
 //! own evaluation of the filter where few rows are covered. Taken from the copy in order of users if there is one: users stay together.
+//! Room is taken for all of a segment's rows, in large pages, and none of it is memory before something is written there.
 
 use std::ops::Range;
 
+use bytemuck::Pod;
 use cartlog_storage::store::Packed;
 
-use super::decode::repacked;
-use super::driver::{Input, deal};
+use super::decode::{CHUNK_ROWS, repacked};
+use super::driver::{Chunk, Input, deal};
 use super::events::{EventColumn, EventSegment};
+use super::room::Room;
 use super::selection::{Selected, SelectionScratch};
 use super::{AnalysisError, Filter};
 
@@ -31,21 +34,24 @@ pub struct Chosen {
     segments: Vec<ChosenSegment>,
 }
 
+/// The covered rows of a segment.
 #[derive(Debug, Default)]
 struct ChosenSegment {
     rows: usize,
     /// One a column; none where no row is covered.
     columns: Vec<Numbers>,
+    room: Option<Room<u64>>,
 }
 
-/// Packed numbers in memory of their own.
-#[derive(Debug)]
-enum Numbers {
-    Zero,
-    U8(Vec<u8>),
-    U16(Vec<u16>),
-    U32(Vec<u32>),
-    U64(Vec<u64>),
+/// Where a column's packed numbers lie in a segment's room.
+#[derive(Debug, Clone, Copy)]
+struct Numbers {
+    /// The first word.
+    start: usize,
+    /// Words, for as many rows as the segment has that they are taken from.
+    words: usize,
+    /// Bytes a number; none where all are zero.
+    width: usize,
 }
 
 impl Chosen {
@@ -117,55 +123,69 @@ impl ChosenSegment {
         }
         let source = &input.events().segments()[segment];
         let packed: Vec<Packed<'_>> = source.columns.iter().map(EventColumn::packed).collect();
-        let mut chosen = Self { rows: 0, columns: packed.iter().map(Numbers::like).collect() };
-        input.rows(segment, 0..source.rows, scratch, |chunk| {
-            chosen.rows += chunk.len();
-            for (numbers, packed) in chosen.columns.iter_mut().zip(&packed) {
-                numbers.take(packed, chunk.range(), chunk.selected());
-            }
+        let mut words = 0;
+        let columns = packed.iter().map(|packed| {
+            let width = usize::from(packed.width());
+            let numbers = Numbers { start: words, words: (source.rows * width).div_ceil(size_of::<u64>()), width };
+            words += numbers.words;
+            numbers
         });
-        chosen
+        let columns: Vec<Numbers> = columns.collect();
+        let mut room = Room::new(words);
+        let mut taken = 0;
+        input.rows(segment, 0..source.rows, scratch, |chunk| {
+            let rows = taken..taken + chunk.len();
+            for (numbers, packed) in columns.iter().zip(&packed) {
+                numbers.take(&mut room, rows.clone(), packed, chunk);
+            }
+            taken = rows.end;
+        });
+        Self { rows: taken, columns, room: Some(room) }
     }
 
     fn column<'c>(&'c self, place: usize, source: &EventColumn<'c>) -> EventColumn<'c> {
-        let packed = match self.columns.get(place) {
-            None | Some(Numbers::Zero) => Packed::Zero(self.rows),
-            Some(Numbers::U8(numbers)) => Packed::U8(numbers),
-            Some(Numbers::U16(numbers)) => Packed::U16(numbers),
-            Some(Numbers::U32(numbers)) => Packed::U32(numbers),
-            Some(Numbers::U64(numbers)) => Packed::U64(numbers),
+        let packed = match (&self.room, self.columns.get(place)) {
+            (Some(room), Some(numbers)) => numbers.packed(room, self.rows),
+            _ => Packed::Zero(self.rows),
         };
         EventColumn::new(repacked(source.shape(), packed), source.smallest, source.largest)
     }
 }
 
 impl Numbers {
-    /// None yet, as wide as these.
-    fn like(packed: &Packed<'_>) -> Self {
-        match packed {
-            Packed::Zero(_) => Self::Zero,
-            Packed::U8(_) => Self::U8(Vec::new()),
-            Packed::U16(_) => Self::U16(Vec::new()),
-            Packed::U32(_) => Self::U32(Vec::new()),
-            Packed::U64(_) => Self::U64(Vec::new()),
+    /// The numbers of so many rows.
+    fn packed(self, room: &Room<u64>, rows: usize) -> Packed<'_> {
+        let words = &room[self.start..self.start + self.words];
+        match self.width {
+            0 => Packed::Zero(rows),
+            1 => Packed::U8(&bytemuck::cast_slice(words)[..rows]),
+            2 => Packed::U16(&bytemuck::cast_slice(words)[..rows]),
+            4 => Packed::U32(&bytemuck::cast_slice(words)[..rows]),
+            _ => Packed::U64(&words[..rows]),
         }
     }
 
-    /// Appends the selected ones of some rows of a column as wide as this.
-    fn take(&mut self, packed: &Packed<'_>, rows: Range<usize>, selected: Selected<'_>) {
-        match (self, packed) {
-            (Self::U8(into), Packed::U8(from)) => take(into, &from[rows], selected),
-            (Self::U16(into), Packed::U16(from)) => take(into, &from[rows], selected),
-            (Self::U32(into), Packed::U32(from)) => take(into, &from[rows], selected),
-            (Self::U64(into), Packed::U64(from)) => take(into, &from[rows], selected),
-            _ => {}
+    /// Takes the selected rows of a chunk of a column as wide as this, as rows `into`.
+    fn take(self, room: &mut Room<u64>, into: Range<usize>, packed: &Packed<'_>, chunk: &Chunk<'_>) {
+        let words = &mut room[self.start..self.start + self.words];
+        match packed {
+            Packed::Zero(_) => {}
+            Packed::U8(from) => take(words, into, &from[chunk.range()], chunk.selected()),
+            Packed::U16(from) => take(words, into, &from[chunk.range()], chunk.selected()),
+            Packed::U32(from) => take(words, into, &from[chunk.range()], chunk.selected()),
+            Packed::U64(from) => take(words, into, &from[chunk.range()], chunk.selected()),
         }
     }
 }
 
-fn take<T: Copy>(into: &mut Vec<T>, from: &[T], selected: Selected<'_>) {
+fn take<T: Pod>(words: &mut [u64], into: Range<usize>, from: &[T], selected: Selected<'_>) {
+    let into = &mut bytemuck::cast_slice_mut::<u64, T>(words)[into];
     match selected {
-        Selected::All => into.extend_from_slice(from),
-        Selected::Rows(rows) => into.extend(rows.iter().map(|row| from[usize::from(*row)])),
+        Selected::All => into.copy_from_slice(from),
+        // A whole chunk needs no look at its bounds a row.
+        Selected::Rows(rows) => match <&[T; CHUNK_ROWS]>::try_from(from) {
+            Ok(from) => into.iter_mut().zip(rows).for_each(|(into, row)| *into = from[usize::from(*row) % CHUNK_ROWS]),
+            Err(_) => into.iter_mut().zip(rows).for_each(|(into, row)| *into = from[usize::from(*row)]),
+        },
     }
 }

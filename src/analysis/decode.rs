@@ -160,19 +160,37 @@ pub(crate) fn mask_by_code(packed: Packed<'_>, rows: Range<usize>, allowed: &[u8
     });
 }
 
-/// Keeps the bytes of `mask` where the packed number is `wanted`.
-pub(crate) fn mask_equal(packed: Packed<'_>, rows: Range<usize>, wanted: u64, mask: &mut [u8]) {
+/// Keeps the bytes of `mask` where the packed number lies between the two, both included.
+pub(crate) fn mask_between(packed: Packed<'_>, rows: Range<usize>, (lowest, highest): (u64, u64), mask: &mut [u8]) {
     /// Compares numbers at their own width, as many at once as a vector holds.
-    fn compare<T: Copy + PartialEq + TryFrom<u64>>(numbers: &[T], wanted: u64, mask: &mut [u8]) {
-        match T::try_from(wanted) {
-            Ok(wanted) => mask.iter_mut().zip(numbers).for_each(|(mask, number)| *mask &= u8::from(*number == wanted)),
-            Err(_) => mask.fill(0),
+    fn compare<T: Copy + PartialOrd + TryFrom<u64>>(numbers: &[T], lowest: u64, highest: u64, mask: &mut [u8]) {
+        let Ok(lowest) = T::try_from(lowest) else { return mask.fill(0) };
+        let rows = mask.iter_mut().zip(numbers);
+        match T::try_from(highest) {
+            Ok(highest) if highest == lowest => rows.for_each(|(mask, number)| *mask &= u8::from(*number == lowest)),
+            Ok(highest) => {
+                rows.for_each(|(mask, number)| *mask &= u8::from(*number >= lowest) & u8::from(*number <= highest));
+            }
+            Err(_) => rows.for_each(|(mask, number)| *mask &= u8::from(*number >= lowest)),
         }
     }
-    with_packed!(packed, rows, slice => compare(slice, wanted, mask), {
-        if wanted != 0 {
+    with_packed!(packed, rows, slice => compare(slice, lowest, highest, mask), {
+        if lowest > 0 {
             mask.fill(0);
         }
+    });
+}
+
+/// Keeps the bytes of `mask` where the packed number is one of these, ascending.
+pub(crate) fn mask_one_of(packed: Packed<'_>, rows: Range<usize>, wanted: &[u64], mask: &mut [u8]) {
+    let is_wanted = |number: u64| u8::from(wanted.binary_search(&number).is_ok());
+    with_packed!(packed, rows, slice => {
+        for (mask, number) in mask.iter_mut().zip(slice) {
+            *mask &= is_wanted(widen(*number));
+        }
+    }, {
+        let all = is_wanted(0);
+        mask.iter_mut().for_each(|mask| *mask &= all);
     });
 }
 
@@ -232,9 +250,24 @@ mod tests {
             assert_eq!(ordinals, [3, 0, i64::MAX.cast_unsigned() - 4]);
             lookup(packed, 0..3, &[9_u32, 8, 7, 6, 5, 4, 3, 2], &mut ordinals);
             assert_eq!(ordinals, [6, 9, 2]);
-            for (wanted, expected) in [(0, [0, 1, 0]), (3, [1, 0, 0]), (7, [0, 0, 0]), (1 << 40, [0, 0, 0])] {
+            let between: [(u64, u64, [u8; 3]); 8] = [
+                (0, 0, [0, 1, 0]),
+                (3, 3, [1, 0, 0]),
+                (7, 7, [0, 0, 0]),
+                (1 << 40, 1 << 40, [0, 0, 0]),
+                (1, 1 << 40, [1, 0, 0]),
+                (0, 2, [0, 1, 0]),
+                (0, u64::MAX, [1, 1, 0]),
+                (2, 7, [1, 0, 0]),
+            ];
+            for (lowest, highest, expected) in between {
                 let mut mask = [1, 1, 0];
-                mask_equal(packed, 0..3, wanted, &mut mask);
+                mask_between(packed, 0..3, (lowest, highest), &mut mask);
+                assert_eq!(mask, expected, "between {lowest} and {highest}");
+            }
+            for (wanted, expected) in [(&[0, 7][..], [0, 1, 0]), (&[3, 7, 1 << 40], [1, 0, 0]), (&[1, 2], [0, 0, 0])] {
+                let mut mask = [1, 1, 0];
+                mask_one_of(packed, 0..3, wanted, &mut mask);
                 assert_eq!(mask, expected);
             }
             for (limit, expected) in [(0, 0), (1, 1), (4, 2), (7, 2), (8, 3), (1 << 40, 3)] {
@@ -258,6 +291,14 @@ mod tests {
         for (limit, expected) in [(0, 0), (1, 2)] {
             assert_eq!(count_below(Packed::Zero(5), 3..5, limit), expected);
             assert_eq!(count_few_below(Packed::Zero(5), 1, &[0, 3], limit), expected);
+        }
+        for (bounds, expected) in [((0, 0), [1, 0]), ((0, 9), [1, 0]), ((1, 9), [0, 0])] {
+            let mut mask = [1, 0];
+            mask_between(Packed::Zero(5), 3..5, bounds, &mut mask);
+            assert_eq!(mask, expected);
+            let mut mask = [1, 0];
+            mask_one_of(Packed::Zero(5), 3..5, &[bounds.0], &mut mask);
+            assert_eq!(mask, expected);
         }
     }
 

@@ -1,18 +1,21 @@
 //! A filter compiled against the events: segments skipped whole, the others masked a chunk at a time.
 //!
 //! Zone maps decide first: a predicate that no row of a segment can satisfy skips the segment, one that all rows satisfy
-//! costs nothing there. What is left is evaluated into a mask of bytes without a branch a row, and the mask is turned into
-//! row numbers. Text is compared once a dictionary entry, never once a row.
+//! costs nothing there. What is left is about the numbers as they are packed, so that a row is compared as narrow as it lies there: the
+//! bounds of a range are brought to a segment's numbers, once, and a text is compared once a dictionary entry. Rows are evaluated into a
+//! mask of bytes without a branch a row, and the mask is turned into row numbers, 64 at a time.
 
 use std::ops::Range;
 
-use super::decode::{CHUNK_ROWS, Scratch, integers, mask_by_code, mask_equal, scratch};
-use super::events::{EventSegment, Events};
+use cartlog_storage::store::{ColumnView, Integers};
+
+use super::decode::{CHUNK_ROWS, Scratch, mask_between, mask_by_code, mask_one_of, scratch};
+use super::events::{EventColumn, EventSegment, Events};
 use super::filter::Filter;
 use crate::event::{BRAND, CATEGORY_CODE, EVENT_TIME, EVENT_TYPE, PRICE, PRODUCT_ID, USER_ID};
 
-/// Rows that are looked at together for whether any is covered.
-const STRIDE: usize = 16;
+/// Rows that are looked at together for whether any is covered: the bits of a word.
+const STRIDE: usize = 64;
 
 /// Which rows of each segment a filter covers.
 #[derive(Debug, Clone)]
@@ -28,15 +31,13 @@ enum SegmentSelection {
     Where(Vec<Predicate>),
 }
 
-/// A condition on one column that only some rows of a segment satisfy.
+/// A condition on one column's packed numbers that only some rows of a segment satisfy.
 #[derive(Debug, Clone)]
 enum Predicate {
-    /// The value lies between the two, both included.
-    Between { column: usize, lowest: i64, highest: i64 },
-    /// The value is one of these, ascending.
-    OneOf { column: usize, values: Vec<i64> },
-    /// The code is this one.
-    Equal { column: usize, code: u64 },
+    /// The number lies between the two, both included.
+    Between { column: usize, lowest: u64, highest: u64 },
+    /// The number is one of these, ascending.
+    OneOf { column: usize, numbers: Vec<u64> },
     /// The code's entry is 1.
     Allowed { column: usize, allowed: Vec<u8> },
 }
@@ -54,13 +55,12 @@ pub(crate) enum Selected<'a> {
 #[derive(Debug)]
 pub(crate) struct SelectionScratch {
     mask: Scratch<u8>,
-    values: Scratch<i64>,
     rows: Scratch<u16>,
 }
 
 impl SelectionScratch {
     pub(crate) fn new() -> Self {
-        Self { mask: scratch(), values: scratch(), rows: scratch() }
+        Self { mask: scratch(), rows: scratch() }
     }
 }
 
@@ -142,39 +142,42 @@ impl Selection {
         let mask = &mut scratch.mask[..rows.len()];
         mask.fill(1);
         for predicate in predicates {
-            predicate.apply(columns, rows.clone(), &mut scratch.values[..rows.len()], mask);
+            predicate.apply(columns, rows.clone(), mask);
         }
-        let mut count = 0;
-        for (start, mask) in (0_u16..).step_by(STRIDE).zip(mask.chunks(STRIDE)) {
-            // Where few rows are covered, most strides have none.
-            if mask.iter().all(|covered| *covered == 0) {
-                continue;
-            }
-            for (row, covered) in (start..).zip(mask) {
-                scratch.rows[count] = row;
-                count += usize::from(*covered);
-            }
-        }
+        let count = numbers_of(mask, &mut scratch.rows);
         if count == rows.len() { Selected::All } else { Selected::Rows(&scratch.rows[..count]) }
     }
 }
 
+/// Puts the places of the ones among `mask`'s zeros and ones into `rows`, ascending; how many they are.
+fn numbers_of(mask: &[u8], rows: &mut Scratch<u16>) -> usize {
+    /// The eight ones and zeros as eight bits, the first the lowest: each is moved to the highest byte, and none meets another.
+    const TOGETHER: u64 = 0x0102_0408_1020_4080;
+    let mut count = 0;
+    for (start, mask) in (0_u16..).step_by(STRIDE).zip(mask.chunks(STRIDE)) {
+        let (bytes, rest) = mask.as_chunks::<8>();
+        let mut bits = bytes.iter().enumerate().fold(0, |bits, (place, bytes)| {
+            bits | (u64::from_le_bytes(*bytes).wrapping_mul(TOGETHER) >> 56) << (8 * place)
+        });
+        for (place, covered) in (8 * bytes.len()..).zip(rest) {
+            bits |= u64::from(*covered) << place;
+        }
+        while bits != 0 {
+            rows[count] = start + bits.trailing_zeros() as u16;
+            count += 1;
+            bits &= bits - 1;
+        }
+    }
+    count
+}
+
 impl Predicate {
-    fn apply(&self, segment: &EventSegment<'_>, rows: Range<usize>, values: &mut [i64], mask: &mut [u8]) {
+    fn apply(&self, segment: &EventSegment<'_>, rows: Range<usize>, mask: &mut [u8]) {
         match self {
             Self::Between { column, lowest, highest } => {
-                integers(&segment.columns[*column].view(), rows, values);
-                for (mask, value) in mask.iter_mut().zip(values) {
-                    *mask &= u8::from(*value >= *lowest) & u8::from(*value <= *highest);
-                }
+                mask_between(segment.columns[*column].packed(), rows, (*lowest, *highest), mask);
             }
-            Self::OneOf { column, values: wanted } => {
-                integers(&segment.columns[*column].view(), rows, values);
-                for (mask, value) in mask.iter_mut().zip(values) {
-                    *mask &= u8::from(wanted.binary_search(value).is_ok());
-                }
-            }
-            Self::Equal { column, code } => mask_equal(segment.columns[*column].packed(), rows, *code, mask),
+            Self::OneOf { column, numbers } => mask_one_of(segment.columns[*column].packed(), rows, numbers, mask),
             Self::Allowed { column, allowed } => mask_by_code(segment.columns[*column].packed(), rows, allowed, mask),
         }
     }
@@ -200,7 +203,26 @@ fn between(segment: &EventSegment<'_>, column: usize, lowest: i64, highest: i64)
     } else if zone.smallest >= lowest && zone.largest <= highest {
         Verdict::All
     } else {
-        Verdict::Some(Predicate::Between { column, lowest, highest })
+        let (lowest, behind) = (packed_below(zone, lowest.into()), packed_below(zone, i128::from(highest) + 1));
+        match behind.checked_sub(1).filter(|highest| lowest <= *highest) {
+            Some(highest) => Verdict::Some(Predicate::Between { column, lowest, highest }),
+            None => Verdict::None,
+        }
+    }
+}
+
+/// The smallest packed number of a column whose value is at least this, whether a row has it or not: all below stand for less.
+fn packed_below(column: &EventColumn<'_>, value: i128) -> u64 {
+    match column.shape() {
+        ColumnView::Integers(Integers::Frame { base, multiplier, .. }) => {
+            let (distance, step) = (value - i128::from(base), i128::from(multiplier.max(1)));
+            u64::try_from((distance + step - 1).div_euclid(step).max(0)).unwrap_or(u64::MAX)
+        }
+        // A segment's own dictionary ascends.
+        ColumnView::Integers(Integers::Dictionary { values, .. }) => {
+            values.partition_point(|known| i128::from(*known) < value) as u64
+        }
+        ColumnView::Codes(_) | ColumnView::Identifiers(_) => u64::try_from(value.max(0)).unwrap_or(u64::MAX),
     }
 }
 
@@ -213,7 +235,8 @@ fn by_code(segment: &EventSegment<'_>, column: usize, allowed: &[u8]) -> Verdict
     if possible.iter().all(|allowed| *allowed == 1) {
         Verdict::All
     } else if let (Some(place), None) = (first, second) {
-        Verdict::Some(Predicate::Equal { column, code: (bound(zone.smallest) + place) as u64 })
+        let code = (bound(zone.smallest) + place) as u64;
+        Verdict::Some(Predicate::Between { column, lowest: code, highest: code })
     } else if possible.contains(&1) {
         Verdict::Some(Predicate::Allowed { column, allowed: allowed.to_vec() })
     } else {
@@ -226,12 +249,20 @@ fn one_of(segment: &EventSegment<'_>, column: usize, values: &[i64]) -> Verdict 
         return Verdict::All;
     }
     let zone = &segment.columns[column];
-    let possible: Vec<i64> =
-        values.iter().copied().filter(|value| (zone.smallest..=zone.largest).contains(value)).collect();
-    match possible.as_slice() {
+    let within = |value: &&i64| (zone.smallest..=zone.largest).contains(value);
+    // Of the numbers from the value's on, only the first can be its own.
+    let number = |value: &i64| {
+        let (number, behind) = (packed_below(zone, (*value).into()), packed_below(zone, i128::from(*value) + 1));
+        (number < behind).then_some(number)
+    };
+    let numbers: Vec<u64> = values.iter().filter(within).filter_map(number).collect();
+    match numbers.as_slice() {
         [] => Verdict::None,
-        [value] => between(segment, column, *value, *value),
-        _ => Verdict::Some(Predicate::OneOf { column, values: possible }),
+        [number] if zone.smallest < zone.largest => {
+            Verdict::Some(Predicate::Between { column, lowest: *number, highest: *number })
+        }
+        [_] => Verdict::All,
+        _ => Verdict::Some(Predicate::OneOf { column, numbers }),
     }
 }
 
