@@ -7,7 +7,7 @@
 //!
 //! Cost: the filter once, and a read and a write a covered row and column (27 bytes a row in all columns), less than one kernel's
 //! own evaluation of the filter where few rows are covered. Taken from the copy in order of users if there is one: users stay together.
-//! Room is taken for all of a segment's rows, in large pages, and none of it is memory before something is written there.
+//! A segment's covered rows are found first, so that their room is as large as they are, and then taken a column at a time.
 
 use std::ops::Range;
 
@@ -15,7 +15,7 @@ use bytemuck::Pod;
 use cartlog_storage::store::Packed;
 
 use super::decode::{CHUNK_ROWS, repacked};
-use super::driver::{Chunk, Input, deal};
+use super::driver::{Input, deal};
 use super::events::{EventColumn, EventSegment};
 use super::room::Room;
 use super::selection::{Selected, SelectionScratch};
@@ -27,11 +27,13 @@ const SAMPLE_ROWS: usize = 128 << 10;
 /// The share of an input's memory that chosen rows may take.
 const SHARE_OF_MEMORY: u64 = 4;
 
-/// The covered rows of some events.
-#[derive(Debug)]
+/// The covered rows of some events; nothing, where all are covered or they would take too much memory.
+#[derive(Debug, Default)]
 pub struct Chosen {
-    /// One a segment, one a column.
-    segments: Vec<ChosenSegment>,
+    /// One a segment of what they were taken out of.
+    segments: Option<Vec<ChosenSegment>>,
+    /// Whether that was the events in order of their users.
+    is_by_user: bool,
 }
 
 /// The covered rows of a segment.
@@ -48,57 +50,83 @@ struct ChosenSegment {
 struct Numbers {
     /// The first word.
     start: usize,
-    /// Words, for as many rows as the segment has that they are taken from.
+    /// Words that they take.
     words: usize,
     /// Bytes a number; none where all are zero.
     width: usize,
 }
 
+/// The covered rows of a segment, before they are taken.
+#[derive(Default)]
+struct Covered {
+    rows: usize,
+    /// Rows of the segment that are looked at together, and how many of them are covered, those with none left out.
+    chunks: Vec<(Range<usize>, usize)>,
+    /// Which of a chunk's rows are covered, chunk by chunk; nothing for one of which all are.
+    places: Vec<u16>,
+}
+
 impl Chosen {
-    /// Takes the covered rows out; `None` where nothing would be gained: if all are covered, or they would take too much memory.
-    /// An order of users that turns out to be damaged is dropped from the input.
+    /// Takes the covered rows out, where something is gained by it. An order of users that turns out to be damaged is dropped from the
+    /// input.
     ///
     /// # Errors
     /// [`AnalysisError::Damaged`] if what was read is damaged.
-    pub fn of(input: &mut Input<'_>) -> Result<Option<Self>, AnalysisError> {
+    pub fn of(input: &mut Input<'_>) -> Result<Self, AnalysisError> {
         loop {
-            let Some(from) = input.to_choose_from() else { return Ok(None) };
-            if expected_bytes(from) > input.memory() / SHARE_OF_MEMORY {
-                return Ok(None);
+            let from = input.in_best_order();
+            if from.selection().covers_all() || expected_bytes(from) > input.memory() / SHARE_OF_MEMORY {
+                return Ok(Self::default());
             }
-            let chosen = Self::taken(from);
+            let chosen = Self { segments: Some(Self::taken(from)), is_by_user: input.is_beside_order() };
             match (from.events().check(), input.without_damaged_order()) {
-                (Ok(()), _) => return Ok(Some(chosen)),
+                (Ok(()), _) => return Ok(chosen),
                 (Err(_), Some(undamaged)) => *input = undamaged,
                 (Err(damage), None) => return Err(damage),
             }
         }
     }
 
-    fn taken(input: &Input<'_>) -> Self {
+    fn taken(input: &Input<'_>) -> Vec<ChosenSegment> {
         let segments = input.events().segments();
         let workers = deal(segments.len(), |tasks| {
             let mut scratch = SelectionScratch::new();
             tasks.map(|segment| (segment, ChosenSegment::of(input, segment, &mut scratch))).collect::<Vec<_>>()
         });
-        let mut chosen = Self { segments: Vec::new() };
-        chosen.segments.resize_with(segments.len(), ChosenSegment::default);
+        let mut taken = Vec::new();
+        taken.resize_with(segments.len(), ChosenSegment::default);
         for (place, segment) in workers.into_iter().flatten() {
-            chosen.segments[place] = segment;
+            taken[place] = segment;
         }
-        chosen
+        taken
     }
 
-    /// These rows as an input, of which every row is covered; `input` is what they were taken out of.
+    /// Whether these are the covered rows of an input, rather than of the same with an order of users that was found damaged or without
+    /// one; the two are of one snapshot and filter.
+    #[must_use]
+    pub fn is_of(&self, input: &Input<'_>) -> bool {
+        self.segments.is_none() || self.is_by_user == input.is_beside_order()
+    }
+
+    /// These rows as an input, of which every row is covered, or `input` itself if none were taken out: it is what they were taken out of.
     #[must_use]
     pub fn input<'c>(&'c self, input: &Input<'c>) -> Input<'c> {
-        let Some(from) = input.to_choose_from() else { return input.clone() };
-        let segments = from.events().segments().iter().zip(&self.segments).map(|(segment, chosen)| EventSegment {
+        let Some(taken) = &self.segments else { return input.clone() };
+        let from = input.in_best_order();
+        let segments = from.events().segments().iter().zip(taken).map(|(segment, chosen)| EventSegment {
             rows: chosen.rows,
             columns: segment.columns.iter().enumerate().map(|(place, column)| chosen.column(place, column)).collect(),
         });
         let events = from.events().with_segments(segments.collect());
         Input::new(events, &Filter::default()).within(input.memory())
+    }
+
+    /// Bytes that they take.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        let of_segment =
+            |segment: &ChosenSegment| segment.columns.iter().map(|numbers| segment.rows * numbers.width).sum();
+        self.segments.iter().flatten().map(of_segment).map(|bytes: usize| bytes as u64).sum()
     }
 }
 
@@ -123,24 +151,27 @@ impl ChosenSegment {
         }
         let source = &input.events().segments()[segment];
         let packed: Vec<Packed<'_>> = source.columns.iter().map(EventColumn::packed).collect();
+        let covered = Covered::of(input, segment, scratch);
         let mut words = 0;
         let columns = packed.iter().map(|packed| {
             let width = usize::from(packed.width());
-            let numbers = Numbers { start: words, words: (source.rows * width).div_ceil(size_of::<u64>()), width };
+            let numbers = Numbers { start: words, words: (covered.rows * width).div_ceil(size_of::<u64>()), width };
             words += numbers.words;
             numbers
         });
         let columns: Vec<Numbers> = columns.collect();
         let mut room = Room::new(words);
-        let mut taken = 0;
-        input.rows(segment, 0..source.rows, scratch, |chunk| {
-            let rows = taken..taken + chunk.len();
-            for (numbers, packed) in columns.iter().zip(&packed) {
-                numbers.take(&mut room, rows.clone(), packed, chunk);
+        for (numbers, packed) in columns.iter().zip(&packed) {
+            let words = &mut room[numbers.start..][..numbers.words];
+            match packed {
+                Packed::Zero(_) => {}
+                Packed::U8(from) => covered.take(from, words),
+                Packed::U16(from) => covered.take(from, words),
+                Packed::U32(from) => covered.take(from, words),
+                Packed::U64(from) => covered.take(from, words),
             }
-            taken = rows.end;
-        });
-        Self { rows: taken, columns, room: Some(room) }
+        }
+        Self { rows: covered.rows, columns, room: Some(room) }
     }
 
     fn column<'c>(&'c self, place: usize, source: &EventColumn<'c>) -> EventColumn<'c> {
@@ -164,28 +195,41 @@ impl Numbers {
             _ => Packed::U64(&words[..rows]),
         }
     }
-
-    /// Takes the selected rows of a chunk of a column as wide as this, as rows `into`.
-    fn take(self, room: &mut Room<u64>, into: Range<usize>, packed: &Packed<'_>, chunk: &Chunk<'_>) {
-        let words = &mut room[self.start..self.start + self.words];
-        match packed {
-            Packed::Zero(_) => {}
-            Packed::U8(from) => take(words, into, &from[chunk.range()], chunk.selected()),
-            Packed::U16(from) => take(words, into, &from[chunk.range()], chunk.selected()),
-            Packed::U32(from) => take(words, into, &from[chunk.range()], chunk.selected()),
-            Packed::U64(from) => take(words, into, &from[chunk.range()], chunk.selected()),
-        }
-    }
 }
 
-fn take<T: Pod>(words: &mut [u64], into: Range<usize>, from: &[T], selected: Selected<'_>) {
-    let into = &mut bytemuck::cast_slice_mut::<u64, T>(words)[into];
-    match selected {
-        Selected::All => into.copy_from_slice(from),
-        // A whole chunk needs no look at its bounds a row.
-        Selected::Rows(rows) => match <&[T; CHUNK_ROWS]>::try_from(from) {
-            Ok(from) => into.iter_mut().zip(rows).for_each(|(into, row)| *into = from[usize::from(*row) % CHUNK_ROWS]),
-            Err(_) => into.iter_mut().zip(rows).for_each(|(into, row)| *into = from[usize::from(*row)]),
-        },
+impl Covered {
+    fn of(input: &Input<'_>, segment: usize, scratch: &mut SelectionScratch) -> Self {
+        let mut covered = Self::default();
+        let rows = input.events().segments()[segment].rows;
+        input.rows(segment, 0..rows, scratch, |chunk| {
+            covered.rows += chunk.len();
+            covered.chunks.push((chunk.range(), chunk.len()));
+            if let Selected::Rows(rows) = chunk.selected() {
+                covered.places.extend_from_slice(rows);
+            }
+        });
+        covered
+    }
+
+    /// Copies a column's covered numbers side by side.
+    fn take<T: Pod>(&self, from: &[T], words: &mut [u64]) {
+        let (mut into, mut places) = (bytemuck::cast_slice_mut::<u64, T>(words), self.places.as_slice());
+        for (rows, count) in &self.chunks {
+            let from = &from[rows.clone()];
+            let (taken, rest) = into.split_at_mut(*count);
+            into = rest;
+            if *count == from.len() {
+                taken.copy_from_slice(from);
+                continue;
+            }
+            let (of_chunk, others) = places.split_at(*count);
+            places = others;
+            let rows = taken.iter_mut().zip(of_chunk);
+            // A whole chunk needs no look at its bounds a row.
+            match <&[T; CHUNK_ROWS]>::try_from(from) {
+                Ok(from) => rows.for_each(|(into, row)| *into = from[usize::from(*row) % CHUNK_ROWS]),
+                Err(_) => rows.for_each(|(into, row)| *into = from[usize::from(*row)]),
+            }
+        }
     }
 }

@@ -112,11 +112,14 @@ impl<'a> Input<'a> {
         if self.skips_most { self } else { self.sorted.as_deref().unwrap_or(self) }
     }
 
-    /// What covered rows are taken out of, for several analyses: the events in order of users if they are there, whatever that costs;
-    /// `None` if all are covered.
-    pub(super) fn to_choose_from(&self) -> Option<&Self> {
-        let from = self.sorted.as_deref().unwrap_or(self);
-        (!from.selection.covers_all()).then_some(from)
+    /// What covered rows are taken out of, for several analyses: the events in order of users if they are there, whatever that costs.
+    pub(super) fn in_best_order(&self) -> &Self {
+        self.sorted.as_deref().unwrap_or(self)
+    }
+
+    /// Whether the same events are there in order of their users.
+    pub(super) fn is_beside_order(&self) -> bool {
+        self.sorted.is_some()
     }
 
     /// Whether most rows lie in order of their users.

@@ -469,8 +469,7 @@ pub(crate) fn check(events: &[Event], filter: &Filter, segment_rows: usize, choi
     let numbered = || Input::new(stored.events().sharing(&of_stored), filter);
     let mut shared = [numbered(), numbered().beside(copy.events().sharing(&of_copy))];
     let chosen = shared.each_mut().map(|input| Chosen::of(input).unwrap());
-    let taken: Vec<Input<'_>> =
-        chosen.iter().zip(&shared).filter_map(|(chosen, input)| Some(chosen.as_ref()?.input(input))).collect();
+    let taken: Vec<Input<'_>> = chosen.iter().zip(&shared).map(|(chosen, input)| chosen.input(input)).collect();
     let snapshot = snapshot(events, segment_rows);
     let loaded = Input::of(&snapshot, filter).unwrap();
     let covered: Vec<Event> = events.iter().filter(|event| covers(filter, event)).cloned().collect();
@@ -537,20 +536,19 @@ mod tests {
         ) {
             let stored = Stored::new(&events, segment_rows, choice);
             let mut input = Input::new(stored.events(), &filter);
-            let all_covered = input.selection().covers_all();
-            match Chosen::of(&mut input).unwrap() {
-                None => prop_assert!(all_covered),
-                Some(chosen) => {
-                    let chosen = chosen.input(&input);
-                    prop_assert!(chosen.selection().covers_all());
-                    for (segment, rows) in chosen.events().segments().iter().zip(events.chunks(segment_rows)) {
-                        let covered: Vec<&Event> = rows.iter().filter(|event| covers(&filter, event)).collect();
-                        prop_assert_eq!(segment.rows, covered.len());
-                        for (row, event) in covered.into_iter().enumerate() {
-                            let ColumnView::Integers(prices) = segment.columns[6].view() else { panic!("prices are integers") };
-                            prop_assert_eq!(prices.get(row), event.price);
-                        }
-                    }
+            let chosen = Chosen::of(&mut input).unwrap();
+            prop_assert!(chosen.is_of(&input));
+            if input.selection().covers_all() {
+                prop_assert_eq!(chosen.bytes(), 0);
+            }
+            let chosen = chosen.input(&input);
+            prop_assert!(chosen.selection().covers_all());
+            for (segment, rows) in chosen.events().segments().iter().zip(events.chunks(segment_rows)) {
+                let covered: Vec<&Event> = rows.iter().filter(|event| covers(&filter, event)).collect();
+                prop_assert_eq!(segment.rows, covered.len());
+                for (row, event) in covered.into_iter().enumerate() {
+                    let ColumnView::Integers(prices) = segment.columns[6].view() else { panic!("prices are integers") };
+                    prop_assert_eq!(prices.get(row), event.price);
                 }
             }
         }

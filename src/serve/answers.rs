@@ -2,8 +2,8 @@
 //!
 //! A kernel uses all threads, so that answering several at once would only make all of them late: whoever asks waits for a
 //! turn, first come first served. A turn is for all questions about the same events (see [`turns`](super::turns)): the rows that the
-//! filter covers are taken out once, and the kernels read those. The quickest answer comes first. Answers are kept while the store stays
-//! as it is, up to a bound.
+//! filter covers are taken out once, and the kernels read those; they stay for a while (see [`rows`](super::rows)). The quickest answer
+//! comes first. Answers are kept while the store stays as it is, up to a bound.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,12 +18,15 @@ use super::error::ServeError;
 use super::growth::{Growth, LogEnd};
 use super::outgoing::Outgoing;
 use super::question::Question;
+use super::rows::Rows;
 use super::turns::{Asked, Turns, View};
-use crate::analysis::{Analysis, Chosen, Filter, Input, Shared};
+use crate::analysis::{Analysis, Filter, Input, Shared};
 use crate::table::Table;
 
 /// How old the view of the store may be before it is looked whether there is a newer one.
 const FRESH: Duration = Duration::from_millis(250);
+/// How long the rows that a view covers are kept: as long as somebody looks at one page.
+const KEPT_ROWS: Duration = Duration::from_secs(15);
 /// The most memory that kept answers take.
 const KEPT_BYTES: usize = 64 << 20;
 
@@ -36,6 +39,8 @@ pub struct Answers {
     kept: Mutex<VecDeque<Kept>>,
     growth: Mutex<Growth>,
     turns: Turns,
+    /// What the last views cover.
+    rows: Rows,
     /// How long each analysis took last.
     took: Mutex<HashMap<&'static str, Duration>>,
     computed: AtomicU64,
@@ -72,6 +77,7 @@ impl Answers {
             kept: Mutex::default(),
             growth: Mutex::default(),
             turns: Turns::default(),
+            rows: Rows::default(),
             took: Mutex::default(),
             computed: AtomicU64::new(0),
             outgoing: Outgoing::default(),
@@ -132,6 +138,7 @@ impl Answers {
             tokio::task::spawn_blocking(move || {
                 let took = |asked: &Asked| lock(&answers.took).get(asked.analysis.name()).copied().unwrap_or_default();
                 answers.turns.answer(took, |view, questions| answers.answer(view, questions));
+                answers.forget_rows_later();
             });
         }
         answered.await.map_err(|_| ServeError::Stopping)?
@@ -140,7 +147,7 @@ impl Answers {
     /// Answers the questions about a view's events.
     fn answer(&self, view: &View, questions: &mut dyn Iterator<Item = Asked>) {
         let Some(first) = questions.next() else { return };
-        let prepared = self.input(view).and_then(|mut input| Ok((Chosen::of(&mut input)?, input)));
+        let prepared = self.input(view).and_then(|mut input| Ok((self.rows.of(view, &mut input)?, input)));
         let (chosen, input) = match prepared {
             Ok(prepared) => prepared,
             Err(error) => {
@@ -151,12 +158,23 @@ impl Answers {
         };
         // Where nothing is left out, the answers are those without a filter.
         let filter = if input.selection().covers_all() { Filter::default() } else { view.filter.clone() };
-        let input = chosen.as_ref().map_or_else(|| input.clone(), |chosen| chosen.input(&input));
+        let input = chosen.input(&input);
         for asked in [first].into_iter().chain(questions) {
             let question = Question { filter: filter.clone(), parameters: asked.parameters };
             let answer = self.answered(view.snapshot.generation(), &input, asked.analysis, question);
             let _ = asked.answer.send(answer);
         }
+    }
+
+    /// Has the rows of the last views forgotten, unless somebody asks about them in time.
+    fn forget_rows_later(self: &Arc<Self>) {
+        let answers = Arc::downgrade(self);
+        tokio::spawn(async move {
+            tokio::time::sleep(KEPT_ROWS + Duration::from_millis(1)).await;
+            if let Some(answers) = answers.upgrade() {
+                answers.rows.forget(KEPT_ROWS);
+            }
+        });
     }
 
     /// The covered events of a view.
@@ -262,6 +280,7 @@ mod tests {
             kept: Mutex::default(),
             growth: Mutex::default(),
             turns: Turns::default(),
+            rows: Rows::default(),
             took: Mutex::default(),
             computed: AtomicU64::new(0),
             outgoing: Outgoing::default(),

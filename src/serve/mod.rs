@@ -13,6 +13,7 @@ mod outgoing;
 mod page;
 mod question;
 mod routes;
+mod rows;
 mod server;
 mod turns;
 mod values;

@@ -48,7 +48,7 @@ fn ask(snapshot: &Snapshot) -> usize {
     let mut input = Input::of(snapshot, &some).unwrap();
     let of_some = refused(&input);
     let of_chosen = match Chosen::of(&mut input) {
-        Ok(chosen) => chosen.map_or(0, |chosen| refused(&chosen.input(&input))),
+        Ok(chosen) => refused(&chosen.input(&input)),
         Err(_) => registry().len(),
     };
     all + of_some + of_chosen

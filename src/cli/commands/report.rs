@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use cartlog_storage::store::Snapshot;
 
 use super::{find_format, open_snapshot};
-use crate::analysis::{self, Filter, Input, Parameters};
+use crate::analysis::{self, Chosen, Filter, Input, Parameters};
 use crate::cli::Usage;
 use crate::cli::arguments::Report;
 use crate::cli::progress::TerminalProgress;
@@ -28,11 +28,18 @@ pub(super) fn execute(options: &Report, settings: &Settings) -> Result<()> {
         .ok_or_else(|| Usage(format!("--tableau-version is {:?}; it takes 18.1 or 2026.1", options.tableau_version)))?;
     let filter = options.filters.resolve()?;
     let snapshot = open_snapshot(settings)?;
+    let progress = TerminalProgress::new(settings.quiet);
+    let mut input = Input::of(&snapshot, &filter)?.within(settings.memory);
+    // All but a single chart are made of many answers, which share the rows that the filter covers.
+    let is_of_many = options.html.is_some() || options.tableau.is_some() || options.hyper.is_some();
+    let start = Instant::now();
+    progress.say("choosing events");
+    let chosen = if is_of_many { Chosen::of(&mut input)? } else { Chosen::default() };
     let mut work = Work {
-        input: Input::of(&snapshot, &filter)?.within(settings.memory),
+        input: chosen.input(&input),
         answered: BTreeMap::new(),
-        progress: TerminalProgress::new(settings.quiet),
-        analysing: Duration::ZERO,
+        progress,
+        analysing: start.elapsed(),
         writing: Duration::ZERO,
         summary: Summary::new(format!("Reported on {}", text::counted(snapshot.rows(), "row"))),
     };
@@ -46,7 +53,7 @@ pub(super) fn execute(options: &Report, settings: &Settings) -> Result<()> {
         work.write(path, &tables, || Ok(tableau::write_workbook(&tables, version, path)?))?;
     }
     if let Some(path) = &options.hyper {
-        work.extract(path, &options.python, &snapshot)?;
+        work.extract(path, &options.python, &snapshot, &input)?;
     }
     if let (Some(name), Some(path)) = (&options.chart, &options.out) {
         work.picture(&chart(name, path, options)?, path, &snapshot)?;
@@ -151,15 +158,14 @@ impl Work<'_> {
         })
     }
 
-    /// Writes an extract of all analyses' tables and of the covered events.
-    fn extract(&mut self, path: &Path, python: &str, snapshot: &Snapshot) -> Result<()> {
+    /// Writes an extract of all analyses' tables and of the covered events, which are read in the order that they were stored in.
+    fn extract(&mut self, path: &Path, python: &str, snapshot: &Snapshot, input: &Input<'_>) -> Result<()> {
         let extract = Extract::begin(path)?;
         for analysis in analysis::registry() {
             extract.add(&self.answer(analysis.name(), &[])?)?;
         }
         self.progress.say("writing");
         let start = Instant::now();
-        let input = &self.input;
         let covered =
             |segment, rows, into: &mut Vec<usize>| input.selection().rows(input.events(), segment, rows, into);
         let batches = EventBatches::new(snapshot, Mapping::of_format("parquet", false))?.select(&covered);
