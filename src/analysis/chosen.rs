@@ -117,7 +117,7 @@ impl Chosen {
             rows: chosen.rows,
             columns: segment.columns.iter().enumerate().map(|(place, column)| chosen.column(place, column)).collect(),
         });
-        let events = from.events().with_segments(segments.collect());
+        let events = from.events().part(segments.collect());
         Input::new(events, &Filter::default()).within(input.memory())
     }
 

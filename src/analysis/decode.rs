@@ -105,7 +105,7 @@ pub(crate) fn gather(packed: Packed<'_>, rows: Range<usize>, values: &[i64], bas
 }
 
 /// `table[packed]`.
-pub(crate) fn lookup<T: Copy + Into<u64>>(packed: Packed<'_>, rows: Range<usize>, table: &[T], out: &mut [u64]) {
+pub(crate) fn lookup(packed: Packed<'_>, rows: Range<usize>, table: &Lookup, out: &mut [u64]) {
     lookup_into(packed, rows, table, out, |out, value| *out = value);
 }
 
@@ -130,22 +130,73 @@ pub(crate) fn affine_into<T>(
     }, into.iter_mut().for_each(|into| put(into, add)));
 }
 
+/// A number for each packed number.
+///
+/// Tables of up to 2^8 and 2^16 entries have that many, so that numbers of one and two bytes are looked up without a look at the table's
+/// length, which is a third of what a lookup costs.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Lookup {
+    entries: Vec<u32>,
+    listed: usize,
+}
+
+/// The packed numbers that a byte can be.
+const BYTES: usize = 1 << 8;
+/// Those that two bytes can be.
+const WORDS: usize = 1 << 16;
+
+impl Lookup {
+    /// A table of these entries, that of packed number 0 first.
+    pub(crate) fn new(mut entries: Vec<u32>) -> Self {
+        let listed = entries.len();
+        let room = [BYTES, WORDS].into_iter().find(|room| listed <= *room).unwrap_or(listed);
+        entries.resize(room, 0);
+        Self { entries, listed }
+    }
+
+    /// The entries.
+    pub(crate) fn listed(&self) -> &[u32] {
+        &self.entries[..self.listed]
+    }
+}
+
+impl FromIterator<u32> for Lookup {
+    fn from_iter<I: IntoIterator<Item = u32>>(entries: I) -> Self {
+        Self::new(entries.into_iter().collect())
+    }
+}
+
 /// Calls `put` with each of `into` and `table[packed]` of its row.
-pub(crate) fn lookup_into<T, E: Copy + Into<u64>>(
+pub(crate) fn lookup_into<T>(
     packed: Packed<'_>,
     rows: Range<usize>,
-    table: &[E],
+    table: &Lookup,
     into: &mut [T],
     put: impl Fn(&mut T, u64),
 ) {
-    with_packed!(packed, rows, slice => {
-        for (into, code) in into.iter_mut().zip(slice) {
-            put(into, table[index(*code)].into());
+    #[inline(always)]
+    fn each<T, N: Copy + Into<u64>>(numbers: &[N], entries: &[u32], into: &mut [T], put: impl Fn(&mut T, u64)) {
+        for (into, number) in into.iter_mut().zip(numbers) {
+            put(into, entries[index(*number)].into());
         }
-    }, {
-        let all = table.first().map_or(0, |value| (*value).into());
-        into.iter_mut().for_each(|into| put(into, all));
-    });
+    }
+    let entries = table.entries.as_slice();
+    match packed {
+        Packed::Zero(_) => {
+            let all = entries.first().copied().unwrap_or_default().into();
+            into.iter_mut().for_each(|into| put(into, all));
+        }
+        Packed::U8(numbers) => match entries.first_chunk::<BYTES>() {
+            Some(entries) => each(&numbers[rows], entries, into, put),
+            None => each(&numbers[rows], entries, into, put),
+        },
+        Packed::U16(numbers) => match entries.first_chunk::<WORDS>() {
+            Some(entries) => each(&numbers[rows], entries, into, put),
+            None => each(&numbers[rows], entries, into, put),
+        },
+        Packed::U32(numbers) => each(&numbers[rows], entries, into, put),
+        Packed::U64(numbers) => each(&numbers[rows], entries, into, put),
+    }
 }
 
 /// Keeps the bytes of `mask` where `allowed[packed]` is 1.
@@ -248,8 +299,12 @@ mod tests {
             assert_eq!(ordinals, [32, 2, 72]);
             gather(packed, 0..3, &values, 4, &mut ordinals);
             assert_eq!(ordinals, [3, 0, i64::MAX.cast_unsigned() - 4]);
-            lookup(packed, 0..3, &[9_u32, 8, 7, 6, 5, 4, 3, 2], &mut ordinals);
-            assert_eq!(ordinals, [6, 9, 2]);
+            for more in [0, 300, 70_000] {
+                let table: Lookup = [9, 8, 7, 6, 5, 4, 3, 2].into_iter().chain(0..more).collect();
+                assert_eq!(table.listed().len(), 8 + more as usize);
+                lookup(packed, 0..3, &table, &mut ordinals);
+                assert_eq!(ordinals, [6, 9, 2]);
+            }
             let between: [(u64, u64, [u8; 3]); 8] = [
                 (0, 0, [0, 1, 0]),
                 (3, 3, [1, 0, 0]),

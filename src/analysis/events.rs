@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use cartlog_storage::store::{ColumnSchema, ColumnStatistics, ColumnView, Packed, Segment, Snapshot};
 
 use super::AnalysisError;
+use super::field::Fields;
 use super::numbering::Numbering;
 use crate::event::{self, BRAND, CATEGORY_CODE, EVENT_TYPE};
 
@@ -17,18 +18,29 @@ pub struct Events<'a> {
     event_types: Vec<&'a str>,
     categories: Vec<&'a str>,
     brands: Vec<&'a str>,
-    /// The numbers of all sessions, once they have been asked for.
-    pub(super) numbered: Arc<OnceLock<Numbering>>,
+    /// What was found out of them.
+    known: Arc<Known>,
+    /// What they were taken out of, if they were.
+    whole: Option<Arc<Events<'a>>>,
     /// Whether other filters want these numbers too, so that they are of all sessions from the start.
     pub(super) is_shared: bool,
 }
 
-/// What is the same for every filter of a snapshot's events and costs more than a look: how their sessions are numbered, in each
-/// order that they are kept in. Empty at first; 4 bytes a session and segment once an analysis has asked.
+/// What is the same for every filter of a snapshot's events and costs more than a look: how their sessions are numbered, and their values
+/// in short, in each order that they are kept in. Empty at first; once analyses have asked, 4 bytes a session and segment, and as
+/// much for each entry of the segments' own dictionaries.
 #[derive(Debug, Clone, Default)]
 pub struct Shared {
-    pub(super) stored: Arc<OnceLock<Numbering>>,
-    pub(super) sorted: Arc<OnceLock<Numbering>>,
+    pub(super) stored: Arc<Known>,
+    pub(super) sorted: Arc<Known>,
+}
+
+/// What was found out of some segments, and is the same for any choice of their rows.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    /// The numbers of all sessions, once they have been asked for.
+    pub(super) sessions: OnceLock<Numbering>,
+    fields: Fields,
 }
 
 /// One segment's columns.
@@ -68,7 +80,7 @@ impl<'a> Events<'a> {
         categories: Vec<&'a str>,
         brands: Vec<&'a str>,
     ) -> Self {
-        Self { segments, event_types, categories, brands, numbered: Arc::default(), is_shared: false }
+        Self { segments, event_types, categories, brands, known: Arc::default(), whole: None, is_shared: false }
     }
 
     /// The events of a snapshot, borrowed from it.
@@ -103,18 +115,32 @@ impl<'a> Events<'a> {
         Some(Self::new(segments, stored.event_types, stored.categories, stored.brands))
     }
 
-    /// The same, with numbers of sessions that others know too.
-    pub(super) fn sharing(self, numbered: &Arc<OnceLock<Numbering>>) -> Self {
-        Self { numbered: Arc::clone(numbered), is_shared: true, ..self }
+    /// The same, with what others find out of them too.
+    pub(super) fn sharing(self, known: &Arc<Known>) -> Self {
+        Self { known: Arc::clone(known), is_shared: true, ..self }
     }
 
-    /// Other segments of these events' encodings: each in its place, with the same texts and numbers of sessions.
-    pub(super) fn with_segments<'b>(&self, segments: Vec<EventSegment<'b>>) -> Events<'b>
+    /// What was found out of them.
+    pub(super) fn known(&self) -> &Known {
+        &self.known
+    }
+
+    /// The fields that were made of them.
+    pub(super) fn fields(&self) -> &Fields {
+        &self.known.fields
+    }
+
+    /// Some rows of these events: each segment in its place and of the same encodings, with the same texts and numbers of sessions.
+    pub(super) fn part<'b>(&self, segments: Vec<EventSegment<'b>>) -> Events<'b>
     where
         'a: 'b,
     {
-        let Self { event_types, categories, brands, numbered, is_shared, .. } = self.clone();
-        Events { segments, event_types, categories, brands, numbered, is_shared }
+        Events { segments, whole: Some(Arc::new(self.clone())), ..self.clone() }
+    }
+
+    /// The events that these are a part of, or themselves: their encodings are those of all segments that a part could have rows of.
+    pub(super) fn whole(&self) -> &Self {
+        self.whole.as_deref().unwrap_or(self)
     }
 
     /// Whether nothing read so far was damaged.

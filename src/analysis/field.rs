@@ -7,14 +7,14 @@
 //! the text's rank among its dictionary's texts (with the missing value last, so that ordinals order as results do).
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cartlog_storage::store::{ColumnView, Integers, Packed};
 use rayon::slice::ParallelSliceMut;
 
 use super::apart::Apart;
 use super::decode::{
-    affine, affine_into, gather, integers, lookup, lookup_into, repacked, scratch, widen, with_packed,
+    Lookup, affine, affine_into, gather, integers, lookup, lookup_into, repacked, scratch, widen, with_packed,
 };
 use super::driver::Input;
 use super::events::{EventColumn, EventSegment, Events};
@@ -23,25 +23,66 @@ use super::periods::{Division, Periods};
 /// The most distinct values, summed over segments, for which [`Field::compact`] makes a list.
 const MAX_LISTED: usize = 1 << 18;
 
-/// Values of one column as ordinals.
-#[derive(Debug)]
+/// Values of one column as ordinals. Copies share what is large.
+#[derive(Debug, Clone)]
 pub(crate) struct Field<'a> {
     column: usize,
     maximum: u64,
     /// One a segment.
-    transforms: Vec<Transform>,
+    transforms: Arc<Vec<Transform>>,
     meaning: Meaning<'a>,
 }
 
+/// Fields that were asked for before. What they are made of are segments' encodings alone, so that all choices of the same segments'
+/// rows share them.
+#[derive(Debug, Default)]
+pub(super) struct Fields {
+    made: Mutex<Vec<(Made, Field<'static>)>>,
+}
+
+/// How a field is made that costs a look at each entry of the segments' own dictionaries, or at each text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Made {
+    Scaled(usize),
+    Compact(usize),
+    Banded(usize, Vec<i64>),
+    Ranked(usize),
+}
+
+/// Fields that are kept: what a page asks for, and as much again.
+const MOST_FIELDS: usize = 16;
+
+impl Fields {
+    /// The field that was made so, or made now.
+    fn get(&self, how: Made, make: impl FnOnce() -> Field<'static>) -> Field<'static> {
+        let known = |made: &[(Made, Field<'static>)]| {
+            made.iter().find(|(known, _)| *known == how).map(|(_, field)| field.clone())
+        };
+        if let Some(field) = known(&self.lock()) {
+            return field;
+        }
+        let field = make();
+        let mut made = self.lock();
+        if made.len() < MOST_FIELDS && known(&made).is_none() {
+            made.push((how, field.clone()));
+        }
+        field
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<(Made, Field<'static>)>> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// How a segment's packed numbers become ordinals.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Transform {
     /// `add + multiply * packed`.
     Affine { multiply: u64, add: u64 },
     /// `values[packed] - base`, with the values of the segment's own dictionary.
     Gather { base: i64 },
     /// `table[packed]`.
-    Table(Arc<Vec<u32>>),
+    Table(Arc<Lookup>),
     /// The number of the value's period.
     Periods(Periods),
     /// The same, of numbers as they are packed.
@@ -53,14 +94,16 @@ enum Transform {
 }
 
 /// What ordinals stand for.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Meaning<'a> {
     /// `base + step * ordinal`.
     Value { base: i64, step: u64 },
     /// The period that is so many behind this one.
     Period(i64),
     /// The value at this place.
-    Listed(Vec<i64>),
+    Listed(Arc<Vec<i64>>),
+    /// The text of the code at this place; behind the last one, the missing value.
+    Coded(Arc<Vec<u32>>),
     /// The text at this place; behind the last one, the missing value.
     Ranked(Vec<&'a str>),
     /// The identifier of this number; behind the last one, the missing one.
@@ -70,84 +113,19 @@ enum Meaning<'a> {
 impl<'a> Field<'a> {
     /// An integer column as distances from its smallest value.
     pub(crate) fn offset(events: &Events<'a>, column: usize) -> Self {
-        Self::stepped(events, column, 1)
+        stepped(events, column, 1)
     }
 
     /// An integer column as distances from its smallest value, divided by the greatest step that they all share.
     /// Costs a look at each entry of the segments' own dictionaries.
     pub(crate) fn scaled(events: &Events<'a>, column: usize) -> Self {
-        let (smallest, _) = events.range(column).unwrap_or_default();
-        let mut step = 0;
-        for segment in events.segments().iter().filter(|segment| segment.rows > 0) {
-            match segment.columns[column].shape() {
-                ColumnView::Integers(Integers::Frame { base, multiplier, packed }) => {
-                    step = greatest_common_divisor(step, base.wrapping_sub(smallest).cast_unsigned());
-                    if !matches!(packed, Packed::Zero(_)) {
-                        step = greatest_common_divisor(step, multiplier.cast_unsigned());
-                    }
-                }
-                ColumnView::Integers(Integers::Dictionary { values, .. }) => {
-                    let distances = values.iter().map(|value| value.wrapping_sub(smallest).cast_unsigned());
-                    step = distances.fold(step, greatest_common_divisor);
-                }
-                ColumnView::Codes(_) | ColumnView::Identifiers(_) => step = 1,
-            }
-        }
-        Self::stepped(events, column, step.max(1))
-    }
-
-    fn stepped(events: &Events<'a>, column: usize, step: u64) -> Self {
-        let (smallest, largest) = events.range(column).unwrap_or_default();
-        let maximum = largest.wrapping_sub(smallest).cast_unsigned() / step;
-        let transforms = events.segments().iter().map(|segment| match segment.columns[column].shape() {
-            ColumnView::Integers(Integers::Frame { base, multiplier, .. }) => Transform::Affine {
-                multiply: multiplier.cast_unsigned() / step,
-                add: base.wrapping_sub(smallest).cast_unsigned() / step,
-            },
-            ColumnView::Integers(Integers::Dictionary { values, .. }) => {
-                let ordinals = values.iter().map(|value| value.wrapping_sub(smallest).cast_unsigned() / step);
-                let table: Option<Vec<u32>> =
-                    if step > 1 { ordinals.map(|ordinal| u32::try_from(ordinal).ok()).collect() } else { None };
-                table.map_or(Transform::Gather { base: smallest }, |table| Transform::Table(Arc::new(table)))
-            }
-            ColumnView::Codes(_) | ColumnView::Identifiers(_) => Transform::Affine { multiply: 1, add: 0 },
-        });
-        let mut field = Self {
-            column,
-            maximum,
-            transforms: transforms.collect(),
-            meaning: Meaning::Value { base: smallest, step },
-        };
-        if step > 1 && field.transforms.iter().any(|transform| matches!(transform, Transform::Gather { .. })) {
-            field = Self::stepped(events, column, 1);
-        }
-        field
+        events.fields().get(Made::Scaled(column), || scaled(events.whole(), column))
     }
 
     /// An integer column as places in the list of its distinct values, if every segment has them listed and they are few;
     /// as distances from the smallest value otherwise.
     pub(crate) fn compact(events: &Events<'a>, column: usize) -> Self {
-        let listed = |column: &EventColumn<'a>| match column.shape() {
-            ColumnView::Integers(Integers::Dictionary { values, .. }) => Some(values.to_vec()),
-            ColumnView::Integers(Integers::Frame { base, packed: Packed::Zero(_), .. }) => Some(vec![base]),
-            ColumnView::Integers(Integers::Frame { base, multiplier, packed: Packed::U8(_) }) => {
-                Some((0..=255).map(|packed| base.wrapping_add(multiplier.wrapping_mul(packed))).collect())
-            }
-            _ => None,
-        };
-        let lists: Option<Vec<Vec<i64>>> =
-            events.segments().iter().map(|segment| listed(&segment.columns[column])).collect();
-        let Some(lists) = lists.filter(|lists| lists.iter().map(Vec::len).sum::<usize>() <= MAX_LISTED) else {
-            return Self::offset(events, column);
-        };
-        let mut values: Vec<i64> = lists.iter().flatten().copied().collect();
-        values.sort_unstable();
-        values.dedup();
-        let place = |value: &i64| u32::try_from(values.binary_search(value).unwrap_or_default()).unwrap_or_default();
-        let transforms =
-            lists.iter().map(|list| Transform::Table(Arc::new(list.iter().map(place).collect()))).collect();
-        let maximum = (values.len() as u64).saturating_sub(1);
-        Self { column, maximum, transforms, meaning: Meaning::Listed(values) }
+        events.fields().get(Made::Compact(column), || compact(events.whole(), column))
     }
 
     /// The same column as places among its distinct values, which are narrower than any distance could be but cost a
@@ -166,63 +144,34 @@ impl<'a> Field<'a> {
         }
         values.par_sort_unstable();
         values.dedup();
-        let transforms = events.segments().iter().map(|_| Transform::Search).collect();
         let maximum = (values.len() as u64).saturating_sub(1);
-        Some(Self { column: self.column, maximum, transforms, meaning: Meaning::Listed(values) })
+        let (transforms, meaning) = (of_all(events, Transform::Search), Meaning::Listed(Arc::new(values)));
+        Some(Self { column: self.column, maximum, transforms, meaning })
     }
 
     /// A dictionary column as ranks of its texts in byte order; the missing value has the last rank, whether any row lacks one
     /// or not.
     pub(crate) fn ranked(events: &Events<'a>, column: usize) -> Self {
+        let field: Self = events.fields().get(Made::Ranked(column), || ranked(events.whole(), column));
+        let Meaning::Coded(codes) = &field.meaning else { return field };
         let texts = events.texts(column);
-        let mut codes: Vec<u32> = (1..).take(texts.len()).collect();
-        codes.par_sort_unstable_by_key(|code| texts[*code as usize - 1]);
-        let missing = u32::try_from(texts.len()).unwrap_or(u32::MAX);
-        let mut ranks = vec![missing; texts.len() + 1];
-        for (rank, code) in (0..).zip(&codes) {
-            ranks[*code as usize] = rank;
-        }
-        let sorted = codes.iter().map(|code| texts[*code as usize - 1]).collect();
-        let ranks = Arc::new(ranks);
-        let transforms = events.segments().iter().map(|_| Transform::Table(Arc::clone(&ranks))).collect();
-        Self { column, maximum: u64::from(missing), transforms, meaning: Meaning::Ranked(sorted) }
+        let meaning = Meaning::Ranked(codes.iter().map(|code| texts[*code as usize - 1]).collect());
+        Self { meaning, ..field }
     }
 
     /// A dictionary column as places in `texts`; all others, the missing value included, share the place behind the last.
     pub(crate) fn classified(events: &Events<'a>, column: usize, texts: &[&'a str]) -> Self {
         let place = |text: &&str| texts.iter().position(|known| known == text).unwrap_or(texts.len());
         let classes = [texts.len()].into_iter().chain(events.texts(column).iter().map(place));
-        let table: Arc<Vec<u32>> = Arc::new(classes.map(|class| u32::try_from(class).unwrap_or(u32::MAX)).collect());
-        let transforms = events.segments().iter().map(|_| Transform::Table(Arc::clone(&table))).collect();
+        let table = classes.map(|class| u32::try_from(class).unwrap_or(u32::MAX)).collect();
+        let transforms = of_all(events, Transform::Table(Arc::new(table)));
         Self { column, maximum: texts.len() as u64, transforms, meaning: Meaning::Ranked(texts.to_vec()) }
     }
 
     /// An integer column as the number of the band that holds the value: band `i` starts at `bounds[i]`, ascending, and
     /// what is below the first bound belongs to band 0.
     pub(crate) fn banded(events: &Events<'a>, column: usize, bounds: &[i64]) -> Self {
-        let inner = bounds.get(1..).unwrap_or_default();
-        let band = |value: i64| inner.partition_point(|bound| *bound <= value);
-        let transforms = events.segments().iter().map(|segment| match segment.columns[column].shape() {
-            ColumnView::Integers(Integers::Frame { base, multiplier, .. }) => {
-                let thresholds = inner.iter().filter(|bound| **bound > base).filter_map(|bound| {
-                    let distance = i128::from(*bound) - i128::from(base);
-                    let multiplier = i128::from(multiplier.max(1));
-                    u64::try_from((distance + multiplier - 1) / multiplier).ok()
-                });
-                Transform::Thresholds { add: band(base) as u64, thresholds: thresholds.collect() }
-            }
-            ColumnView::Integers(Integers::Dictionary { values, .. }) => {
-                let bands = values.iter().map(|value| u32::try_from(band(*value)).unwrap_or(u32::MAX));
-                Transform::Table(Arc::new(bands.collect()))
-            }
-            ColumnView::Codes(_) | ColumnView::Identifiers(_) => Transform::Affine { multiply: 0, add: 0 },
-        });
-        Self {
-            column,
-            maximum: inner.len() as u64,
-            transforms: transforms.collect(),
-            meaning: Meaning::Listed(bounds.to_vec()),
-        }
+        events.fields().get(Made::Banded(column, bounds.to_vec()), || banded(events.whole(), column, bounds))
     }
 
     /// A column of times as numbers of periods of `length` milliseconds since 1970, moved by `shift`: period `n` starts at
@@ -240,7 +189,7 @@ impl<'a> Field<'a> {
         Self {
             column,
             maximum: (last - first).cast_unsigned(),
-            transforms: transforms.collect(),
+            transforms: Arc::new(transforms.collect()),
             meaning: Meaning::Period(first),
         }
     }
@@ -253,7 +202,7 @@ impl<'a> Field<'a> {
         Self {
             column,
             maximum: u64::from(numbering.count),
-            transforms: numbering.tables.into_iter().map(Transform::Table).collect(),
+            transforms: Arc::new(numbering.tables.into_iter().map(Transform::Table).collect()),
             meaning: Meaning::Numbered,
         }
     }
@@ -265,7 +214,7 @@ impl<'a> Field<'a> {
         Self {
             column,
             maximum: apart.maximum(),
-            transforms: transforms.collect(),
+            transforms: Arc::new(transforms.collect()),
             meaning: Meaning::Value { base: 0, step: 1 },
         }
     }
@@ -273,7 +222,7 @@ impl<'a> Field<'a> {
     /// The numbers behind a column of codes or identifiers, each segment's own.
     pub(crate) fn codes(events: &Events<'a>, column: usize) -> Self {
         let (_, largest) = events.range(column).unwrap_or_default();
-        let transforms = events.segments().iter().map(|_| Transform::Affine { multiply: 1, add: 0 }).collect();
+        let transforms = of_all(events, Transform::Affine { multiply: 1, add: 0 });
         Self { column, maximum: largest.cast_unsigned(), transforms, meaning: Meaning::Value { base: 0, step: 1 } }
     }
 
@@ -300,7 +249,7 @@ impl<'a> Field<'a> {
             Meaning::Listed(values) => {
                 usize::try_from(ordinal).ok().and_then(|place| values.get(place)).copied().unwrap_or_default()
             }
-            Meaning::Ranked(_) | Meaning::Numbered => ordinal.cast_signed(),
+            Meaning::Coded(_) | Meaning::Ranked(_) | Meaning::Numbered => ordinal.cast_signed(),
         }
     }
 
@@ -347,7 +296,7 @@ impl<'a> Field<'a> {
     pub(crate) fn ascends(&self, segment: usize, columns: &EventSegment<'_>) -> bool {
         let rises = match &self.transforms[segment] {
             Transform::Affine { multiply, .. } => *multiply > 0,
-            Transform::Table(table) => table.is_sorted(),
+            Transform::Table(table) => table.listed().is_sorted(),
             Transform::Gather { .. }
             | Transform::Periods(_)
             | Transform::Divided(_)
@@ -368,7 +317,7 @@ impl<'a> Field<'a> {
     /// numbers as they lie there, and only the groups be translated.
     pub(crate) fn listed(&self, segment: usize) -> Option<&[u32]> {
         match self.transforms.get(segment)? {
-            Transform::Table(table) => Some(table),
+            Transform::Table(table) => Some(table.listed()),
             _ => None,
         }
     }
@@ -458,6 +407,127 @@ impl<'a> Field<'a> {
                 }, {});
             }
         }
+    }
+}
+
+/// See [`Field::scaled`].
+fn scaled(events: &Events<'_>, column: usize) -> Field<'static> {
+    let (smallest, _) = events.range(column).unwrap_or_default();
+    let mut step = 0;
+    for segment in events.segments().iter().filter(|segment| segment.rows > 0) {
+        match segment.columns[column].shape() {
+            ColumnView::Integers(Integers::Frame { base, multiplier, packed }) => {
+                step = greatest_common_divisor(step, base.wrapping_sub(smallest).cast_unsigned());
+                if !matches!(packed, Packed::Zero(_)) {
+                    step = greatest_common_divisor(step, multiplier.cast_unsigned());
+                }
+            }
+            ColumnView::Integers(Integers::Dictionary { values, .. }) => {
+                let distances = values.iter().map(|value| value.wrapping_sub(smallest).cast_unsigned());
+                step = distances.fold(step, greatest_common_divisor);
+            }
+            ColumnView::Codes(_) | ColumnView::Identifiers(_) => step = 1,
+        }
+    }
+    stepped(events, column, step.max(1))
+}
+
+/// Distances from the smallest value in steps.
+fn stepped(events: &Events<'_>, column: usize, step: u64) -> Field<'static> {
+    let (smallest, largest) = events.range(column).unwrap_or_default();
+    let maximum = largest.wrapping_sub(smallest).cast_unsigned() / step;
+    let transforms = events.segments().iter().map(|segment| match segment.columns[column].shape() {
+        ColumnView::Integers(Integers::Frame { base, multiplier, .. }) => Transform::Affine {
+            multiply: multiplier.cast_unsigned() / step,
+            add: base.wrapping_sub(smallest).cast_unsigned() / step,
+        },
+        ColumnView::Integers(Integers::Dictionary { values, .. }) => {
+            let ordinals = values.iter().map(|value| value.wrapping_sub(smallest).cast_unsigned() / step);
+            let table: Option<Lookup> =
+                if step > 1 { ordinals.map(|ordinal| u32::try_from(ordinal).ok()).collect() } else { None };
+            table.map_or(Transform::Gather { base: smallest }, |table| Transform::Table(Arc::new(table)))
+        }
+        ColumnView::Codes(_) | ColumnView::Identifiers(_) => Transform::Affine { multiply: 1, add: 0 },
+    });
+    let mut field = Field {
+        column,
+        maximum,
+        transforms: Arc::new(transforms.collect()),
+        meaning: Meaning::Value { base: smallest, step },
+    };
+    if step > 1 && field.transforms.iter().any(|transform| matches!(transform, Transform::Gather { .. })) {
+        field = stepped(events, column, 1);
+    }
+    field
+}
+
+/// See [`Field::compact`].
+fn compact(events: &Events<'_>, column: usize) -> Field<'static> {
+    let listed = |column: &EventColumn<'_>| match column.shape() {
+        ColumnView::Integers(Integers::Dictionary { values, .. }) => Some(values.to_vec()),
+        ColumnView::Integers(Integers::Frame { base, packed: Packed::Zero(_), .. }) => Some(vec![base]),
+        ColumnView::Integers(Integers::Frame { base, multiplier, packed: Packed::U8(_) }) => {
+            Some((0..=255).map(|packed| base.wrapping_add(multiplier.wrapping_mul(packed))).collect())
+        }
+        _ => None,
+    };
+    let lists: Option<Vec<Vec<i64>>> =
+        events.segments().iter().map(|segment| listed(&segment.columns[column])).collect();
+    let Some(lists) = lists.filter(|lists| lists.iter().map(Vec::len).sum::<usize>() <= MAX_LISTED) else {
+        return stepped(events, column, 1);
+    };
+    let mut values: Vec<i64> = lists.iter().flatten().copied().collect();
+    values.sort_unstable();
+    values.dedup();
+    let place = |value: &i64| u32::try_from(values.binary_search(value).unwrap_or_default()).unwrap_or_default();
+    let transforms = lists.iter().map(|list| Transform::Table(Arc::new(list.iter().map(place).collect())));
+    let maximum = (values.len() as u64).saturating_sub(1);
+    Field { column, maximum, transforms: Arc::new(transforms.collect()), meaning: Meaning::Listed(Arc::new(values)) }
+}
+
+/// See [`Field::ranked`].
+fn ranked(events: &Events<'_>, column: usize) -> Field<'static> {
+    let texts = events.texts(column);
+    let mut codes: Vec<u32> = (1..).take(texts.len()).collect();
+    codes.par_sort_unstable_by_key(|code| texts[*code as usize - 1]);
+    let missing = u32::try_from(texts.len()).unwrap_or(u32::MAX);
+    let mut ranks = vec![missing; texts.len() + 1];
+    for (rank, code) in (0..).zip(&codes) {
+        ranks[*code as usize] = rank;
+    }
+    let transforms = of_all(events, Transform::Table(Arc::new(Lookup::new(ranks))));
+    Field { column, maximum: u64::from(missing), transforms, meaning: Meaning::Coded(Arc::new(codes)) }
+}
+
+/// The same of each segment.
+fn of_all(events: &Events<'_>, transform: Transform) -> Arc<Vec<Transform>> {
+    Arc::new(vec![transform; events.segments().len()])
+}
+
+/// See [`Field::banded`].
+fn banded(events: &Events<'_>, column: usize, bounds: &[i64]) -> Field<'static> {
+    let inner = bounds.get(1..).unwrap_or_default();
+    let band = |value: i64| inner.partition_point(|bound| *bound <= value);
+    let transforms = events.segments().iter().map(|segment| match segment.columns[column].shape() {
+        ColumnView::Integers(Integers::Frame { base, multiplier, .. }) => {
+            let thresholds = inner.iter().filter(|bound| **bound > base).filter_map(|bound| {
+                let distance = i128::from(*bound) - i128::from(base);
+                let multiplier = i128::from(multiplier.max(1));
+                u64::try_from((distance + multiplier - 1) / multiplier).ok()
+            });
+            Transform::Thresholds { add: band(base) as u64, thresholds: thresholds.collect() }
+        }
+        ColumnView::Integers(Integers::Dictionary { values, .. }) => {
+            let bands = values.iter().map(|value| u32::try_from(band(*value)).unwrap_or(u32::MAX));
+            Transform::Table(Arc::new(bands.collect()))
+        }
+        ColumnView::Codes(_) | ColumnView::Identifiers(_) => Transform::Affine { multiply: 0, add: 0 },
+    });
+    Field {
+        column,
+        maximum: inner.len() as u64,
+        transforms: Arc::new(transforms.collect()),
+        meaning: Meaning::Listed(Arc::new(bounds.to_vec())),
     }
 }
 

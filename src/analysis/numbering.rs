@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use cartlog_storage::store::{ColumnView, Identifier, Identifiers};
 
-use super::decode::{Scratch, scratch};
+use super::decode::{Lookup, Scratch, scratch};
 use super::driver::{Chunk, Input, Scan, deal, scan};
 use super::events::{EventSegment, Events};
 use super::field::Field;
@@ -31,7 +31,7 @@ const MAX_PART_BITS: u32 = 12;
 #[derive(Debug, Clone)]
 pub(super) struct Numbering {
     /// One a segment: the number of each code; code 0, a missing identifier, has the number `count`.
-    pub(super) tables: Vec<Arc<Vec<u32>>>,
+    pub(super) tables: Vec<Arc<Lookup>>,
     /// Above every number of an identifier.
     pub(super) count: u32,
 }
@@ -69,7 +69,7 @@ fn numbering(input: &Input<'_>, column: usize, are_all: bool) -> Numbering {
         for (_, code, number) in aliases[from..].iter().take_while(|alias| alias.0 as usize == segment) {
             table[*code as usize] = *number;
         }
-        Arc::new(table)
+        Arc::new(Lookup::new(table))
     };
     Numbering { tables: (0..segments.len()).map(table).collect(), count }
 }
@@ -240,10 +240,10 @@ impl Events<'_> {
     /// The numbering of a column's identifiers for an input of these events, remembered where it is that of all rows. It serves for any
     /// part of them, so that it is made of all where several filters want it.
     pub(super) fn numbering(&self, input: &Input<'_>, column: usize) -> Numbering {
-        match self.numbered.get() {
+        match self.known().sessions.get() {
             Some(known) => known.clone(),
             None if self.is_shared || input.selection().covers_all() => {
-                self.numbered.get_or_init(|| numbering(input, column, true)).clone()
+                self.known().sessions.get_or_init(|| numbering(input, column, true)).clone()
             }
             None => numbering(input, column, false),
         }
