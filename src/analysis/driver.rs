@@ -287,6 +287,15 @@ impl Chunk<'_> {
         self.keep_selected(out)
     }
 
+    /// The ordinal of one selected row, the how-manieth of them it is: for few.
+    pub(crate) fn ordinal(&self, field: &Field, selected: u16) -> u64 {
+        let row = match self.selected {
+            Selected::All => selected,
+            Selected::Rows(rows) => rows[usize::from(selected)],
+        };
+        field.ordinal(self.segment, self.columns, self.rows.start + usize::from(row))
+    }
+
     /// Calls `put` with each of `into`, one a selected row, and the row's ordinal of a field.
     pub(crate) fn put_ordinals<T>(
         &self,

@@ -7,6 +7,12 @@ use crate::event::EVENT_TYPE;
 /// Views, carts, purchases, and all others together.
 pub(crate) const KINDS: usize = 4;
 
+/// The place of views.
+pub(crate) const VIEW: u64 = 0;
+
+/// The place of carts.
+pub(crate) const CART: u64 = 1;
+
 /// The place of purchases.
 pub(crate) const PURCHASE: u64 = 2;
 

@@ -103,7 +103,7 @@ impl Analysis for BrandPerformance {
                 counted(0),
                 counted(1),
                 counted(2),
-                Some(counts(rows.iter().map(|(_, reach)| reach.users))),
+                Some(counts(rows.iter().map(|(_, reach)| reach.users()))),
                 Some(counts(rows.iter().map(|(brand, _)| products[index(*brand)]))),
                 Some(decimals(ResultType::Money, rows.iter().map(|(_, reach)| reach.revenue))),
             ],

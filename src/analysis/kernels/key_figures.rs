@@ -1,15 +1,13 @@
 //! How the shop does, in one row.
 //!
-//! Events, revenue, users and buyers are what one slot of all events reaches; the kinds of a session's events are a set of bits.
+//! Events, revenue, users and buyers are what one slot of all events reaches, and so are sessions with what they did.
 
 use arrow_schema::SchemaRef;
 
 use crate::analysis::field::Field;
-use crate::analysis::group::{Parts, group};
-use crate::analysis::keys::{Key, Layout};
-use crate::analysis::kinds::{self, PURCHASE};
+use crate::analysis::kinds::{CART, PURCHASE, VIEW};
 use crate::analysis::number::average_money;
-use crate::analysis::reach::reach;
+use crate::analysis::reach::{Slots, reach, reach_unpriced};
 use crate::analysis::result::{self, ResultType, counts, decimals, optional_averages};
 use crate::analysis::{Analysis, AnalysisError, Input, Parameters};
 use crate::event::{USER_ID, USER_SESSION};
@@ -18,38 +16,6 @@ use crate::table::Table;
 /// `key_figures`.
 #[derive(Debug)]
 pub(in crate::analysis) struct KeyFigures;
-
-/// The sessions, by the set of kinds that each has.
-struct Sessions<'a> {
-    layout: &'a Layout<'a>,
-}
-
-/// How many sessions have each set of kinds, by its bits.
-type Sets = [u64; 16];
-
-impl Parts for Sessions<'_> {
-    const LEADING_ONLY: bool = true;
-    type Partial = Sets;
-
-    fn start(&self) -> Sets {
-        Sets::default()
-    }
-
-    fn part<K: Key>(&self, partial: &mut Sets, _part: usize, keys: &[K]) {
-        let (below, missing) = (self.layout.bits_below(1), self.layout.field(0).maximum());
-        for session in keys.chunk_by(|left, right| left.differing(*right).significant_bits() <= below) {
-            if self.layout.ordinal(session[0], 0) != missing {
-                let set = session.iter().fold(0_usize, |set, key| set | 1 << key.bits(0, below));
-                partial[set % partial.len()] += 1;
-            }
-        }
-    }
-}
-
-/// How many sessions have a set of kinds that fits.
-fn those(sets: &Sets, fits: impl Fn(usize) -> bool) -> u64 {
-    sets.iter().enumerate().filter(|(set, _)| fits(*set)).map(|(_, count)| count).sum()
-}
 
 impl Analysis for KeyFigures {
     fn name(&self) -> &'static str {
@@ -84,27 +50,18 @@ impl Analysis for KeyFigures {
     #[expect(clippy::cast_precision_loss, reason = "counts of sessions are below 2^53")]
     fn run(&self, input: &Input<'_>, _parameters: &Parameters) -> Result<Table, AnalysisError> {
         let input = input.by_user();
-        let events = input.events();
-        let reached = reach(input, Field::offset(input.events(), USER_ID), Vec::new()).with_events();
-        let sold = reached.first().map(|(_, reach)| *reach).unwrap_or_default();
-        let layout = Layout::new(vec![Field::identified(input, USER_SESSION), kinds::field(events)]);
-        let mut sessions = Sets::default();
-        for partial in group(input, &layout, 1, &Sessions { layout: &layout }) {
-            sessions.iter_mut().zip(partial).for_each(|(into, other)| *into += other);
-        }
-
-        let did = |set: usize, kind: u64| set >> kind & 1 == 1;
-        let all = those(&sessions, |_| true);
-        let carted = those(&sessions, |set| did(set, 1));
-        let abandoned = those(&sessions, |set| did(set, 1) && !did(set, PURCHASE));
-        let orders = those(&sessions, |set| did(set, PURCHASE));
+        let all_of = |slots: &Slots<'_>| slots.with_events().first().map(|(_, reach)| *reach).unwrap_or_default();
+        let sold = all_of(&reach(input, Field::offset(input.events(), USER_ID), Vec::new()));
+        let sessions = all_of(&reach_unpriced(input, Field::identified(input, USER_SESSION), Vec::new()));
+        let (all, carted, orders) = (sessions.users(), sessions.who(|did| did(CART)), sessions.buyers());
+        let abandoned = sessions.who(|did| did(CART) && !did(PURCHASE));
         let share = |part: u64, whole: u64| (whole > 0).then(|| part as f64 / whole as f64);
         let numbers = [
             sold.events.iter().sum(),
-            sold.users,
-            sold.buyers,
+            sold.users(),
+            sold.buyers(),
             all,
-            those(&sessions, |set| did(set, 0)),
+            sessions.who(|did| did(VIEW)),
             carted,
             abandoned,
             orders,

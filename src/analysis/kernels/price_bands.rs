@@ -71,7 +71,7 @@ impl Analysis for PriceBands {
                 counted(0),
                 counted(1),
                 counted(2),
-                Some(counts(rows.iter().map(|(_, reach)| reach.users))),
+                Some(counts(rows.iter().map(|(_, reach)| reach.users()))),
                 Some(decimals(ResultType::Money, rows.iter().map(|(_, reach)| reach.revenue))),
             ],
         )

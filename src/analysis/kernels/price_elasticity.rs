@@ -11,7 +11,7 @@ use arrow_schema::SchemaRef;
 
 use crate::analysis::decode::index;
 use crate::analysis::field::Field;
-use crate::analysis::reach::{Reach, reach};
+use crate::analysis::reach::{Reach, reach_unpriced};
 use crate::analysis::result::{self, ResultType, averages, counts, integers, optional_averages, texts};
 use crate::analysis::{Analysis, AnalysisError, Input, Parameter, ParameterKind, Parameters};
 use crate::event::{CATEGORY_CODE, PRICE, PRICE_SCALE, USER_SESSION};
@@ -98,8 +98,8 @@ impl Analysis for PriceElasticity {
         let bounds = parameters.price_bounds(&BANDS);
         let units: Vec<i64> = bounds.iter().map(|bound| bound * 10_i64.pow(PRICE_SCALE.into())).collect();
         let categories_and_bands = vec![Field::ranked(events, CATEGORY_CODE), Field::banded(events, PRICE, &units)];
-        let reached = reach(input, Field::identified(input, USER_SESSION), categories_and_bands);
-        let of = |reach: &Reach| Sessions { all: reach.users, purchasing: reach.buyers };
+        let reached = reach_unpriced(input, Field::identified(input, USER_SESSION), categories_and_bands);
+        let of = |reach: &Reach| Sessions { all: reach.users(), purchasing: reach.buyers() };
         let rows: Vec<(u64, Sessions)> = reached.with_events().iter().map(|(slot, reach)| (*slot, of(reach))).collect();
         let mut wholes = vec![Sessions::default(); reached.field(0).count()];
         let category = |slot: u64| index(reached.ordinal(slot, 0));
