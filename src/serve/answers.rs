@@ -1,7 +1,7 @@
-//! Questions answered on the store as of its last commit: one after the other, and each only once.
+//! Questions answered on the store as of its last commit: two at a time, and each only once.
 //!
-//! A kernel uses all threads, so that answering several at once would only make all of them late: whoever asks waits for a
-//! turn, first come first served. A turn is for all questions about the same events (see [`turns`](super::turns)): the rows that the
+//! A kernel uses all threads, but not all the time: two at once fill each other's pauses, and more would only make all of them late. Whoever
+//! asks waits for a turn, first come first served. A turn is for all questions about the same events (see [`turns`](super::turns)): the rows that the
 //! filter covers are taken out once, and the kernels read those; they stay for a while (see [`rows`](super::rows)). The quickest answer
 //! comes first. Answers are kept while the store stays as it is, up to a bound.
 
@@ -27,6 +27,8 @@ use crate::table::Table;
 const FRESH: Duration = Duration::from_millis(250);
 /// How long the rows that a view covers are kept: as long as somebody looks at one page.
 const KEPT_ROWS: Duration = Duration::from_secs(15);
+/// Questions that are answered at the same time, each with its share of the memory.
+const ABREAST: u64 = 2;
 /// The most memory that kept answers take.
 const KEPT_BYTES: usize = 64 << 20;
 
@@ -145,7 +147,7 @@ impl Answers {
     }
 
     /// Answers the questions about a view's events.
-    fn answer(&self, view: &View, questions: &mut dyn Iterator<Item = Asked>) {
+    fn answer(&self, view: &View, questions: &mut (dyn Iterator<Item = Asked> + Send)) {
         let Some(first) = questions.next() else { return };
         let prepared = self.input(view).and_then(|mut input| Ok((self.rows.of(view, &mut input)?, input)));
         let (chosen, input) = match prepared {
@@ -159,11 +161,20 @@ impl Answers {
         // Where nothing is left out, the answers are those without a filter.
         let filter = if input.selection().covers_all() { Filter::default() } else { view.filter.clone() };
         let input = chosen.input(&input);
-        for asked in [first].into_iter().chain(questions) {
-            let question = Question { filter: filter.clone(), parameters: asked.parameters };
-            let answer = self.answered(view.snapshot.generation(), &input, asked.analysis, question);
-            let _ = asked.answer.send(answer);
-        }
+        let input = input.clone().within(input.memory() / ABREAST);
+        let questions = Mutex::new([first].into_iter().chain(questions));
+        let next = || lock(&questions).next();
+        std::thread::scope(|scope| {
+            for _ in 0..ABREAST {
+                scope.spawn(|| {
+                    while let Some(asked) = next() {
+                        let question = Question { filter: filter.clone(), parameters: asked.parameters };
+                        let answer = self.answered(view.snapshot.generation(), &input, asked.analysis, question);
+                        let _ = asked.answer.send(answer);
+                    }
+                });
+            }
+        });
     }
 
     /// Has the rows of the last views forgotten, unless somebody asks about them in time.

@@ -93,8 +93,8 @@ impl Turns {
     /// wait the one that `cost` says least of.
     pub(super) fn answer(
         &self,
-        cost: impl Fn(&Asked) -> Duration,
-        mut answer: impl FnMut(&View, &mut dyn Iterator<Item = Asked>),
+        cost: impl Fn(&Asked) -> Duration + Sync,
+        mut answer: impl FnMut(&View, &mut (dyn Iterator<Item = Asked> + Send)),
     ) {
         let _answering = Answering(self);
         while let Some(view) = self.next_view() {
