@@ -12,7 +12,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use cartlog_storage::store::{ColumnView, Integers, Packed};
 use rayon::slice::ParallelSliceMut;
 
-use super::ahead::ask_for_next;
 use super::apart::Apart;
 use super::decode::{
     Lookup, affine, affine_into, gather, integers, lookup, lookup_into, repacked, scratch, widen, with_packed,
@@ -275,16 +274,14 @@ impl<'a> Field<'a> {
         into: &mut [T],
         put: impl Fn(&mut T, u64),
     ) {
-        let view = columns.columns[self.column].view();
-        let packed = view.packed();
-        ask_for_next(packed, rows.clone());
+        let packed = columns.columns[self.column].packed();
         match &self.transforms[segment] {
             Transform::Affine { multiply, add } => affine_into(packed, rows, (*multiply, *add), into, put),
             Transform::Table(table) => lookup_into(packed, rows, table, into, put),
             Transform::Divided(division) => division.put_into(packed, rows, into, put),
             _ => {
                 let ordinals = &mut scratch[..into.len()];
-                self.decode_view(segment, view, rows, ordinals);
+                self.decode(segment, columns, rows, ordinals);
                 into.iter_mut().zip(ordinals).for_each(|(into, ordinal)| put(into, *ordinal));
             }
         }
@@ -348,9 +345,7 @@ impl<'a> Field<'a> {
 
     /// Ordinals of a segment's rows: `out[i]` is that of row `rows.start + i`.
     pub(crate) fn decode(&self, segment: usize, columns: &EventSegment<'_>, rows: Range<usize>, out: &mut [u64]) {
-        let view = columns.columns[self.column].view();
-        ask_for_next(view.packed(), rows.clone());
-        self.decode_view(segment, view, rows, out);
+        self.decode_view(segment, columns.columns[self.column].view(), rows, out);
     }
 
     /// Ordinals of a few of a segment's rows: `out[i]` is that of row `start + rows[i]`. Only those rows are read.
