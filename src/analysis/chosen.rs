@@ -154,7 +154,7 @@ impl ChosenSegment {
         let covered = Covered::of(input, segment, scratch);
         let mut words = 0;
         let columns = packed.iter().map(|packed| {
-            let width = usize::from(packed.width());
+            let width = packed.width();
             let numbers = Numbers { start: words, words: (covered.rows * width).div_ceil(size_of::<u64>()), width };
             words += numbers.words;
             numbers

@@ -123,7 +123,8 @@ struct Users<'a> {
 
 struct Reached {
     counted: Counted,
-    users: Scratch<u64>,
+    /// Users as far as 32 bits hold them.
+    users: Scratch<u32>,
     slots: Scratch<u32>,
     kinds: Scratch<u8>,
     /// Which rows of a chunk are purchases.
@@ -167,6 +168,27 @@ impl Counted {
         slot.did = if is_new { 0 } else { slot.did } | (1 << kind) & (SETS as u8 - 1);
         slot.user = self.number;
         slot.reach.events[index(kind) % KINDS] += 1;
+    }
+
+    /// Takes in the events of a chunk's users, and puts the places of those that are purchases into `purchases`; how many they are.
+    #[inline]
+    fn add_rows(
+        &mut self,
+        users: impl Iterator<Item = u64>,
+        (slots, kinds): (&[u32], &[u8]),
+        purchases: &mut Scratch<u16>,
+    ) -> usize {
+        self.make_room();
+        let mut bought = 0;
+        for (row, ((user, slot), kind)) in (0..).zip(users.zip(slots).zip(kinds)) {
+            self.set_user(user);
+            self.add(*slot as usize, u64::from(*kind));
+            if u64::from(*kind) == PURCHASE {
+                purchases[bought] = row;
+                bought += 1;
+            }
+        }
+        bought
     }
 
     /// Leaves room for the numbers of as many users as a chunk can have: the present one becomes the first.
@@ -234,23 +256,20 @@ impl Parts for Users<'_> {
         let rows = chunk.len();
         let Reached { counted, users, slots, kinds, purchases, ordinals } = partial;
         let (slots, kinds) = (&mut slots[..rows], &mut kinds[..rows]);
-        let users = chunk.ordinals(self.layout.field(0), users);
         chunk.put_ordinals(self.layout.field(1 + self.slots), ordinals, kinds, |kind, ordinal| *kind = ordinal as u8);
         slots.fill(0);
         for field in (1..=self.slots).map(|place| self.layout.field(place)) {
             let bits = field.bits();
             chunk.put_ordinals(field, ordinals, slots, |slot, ordinal| *slot = *slot << bits | ordinal as u32);
         }
-        counted.make_room();
-        let mut bought = 0;
-        for (row, ((user, slot), kind)) in (0..).zip(users.iter().zip(&*slots).zip(&*kinds)) {
-            counted.set_user(*user);
-            counted.add(*slot as usize, u64::from(*kind));
-            if u64::from(*kind) == PURCHASE {
-                purchases[bought] = row;
-                bought += 1;
-            }
-        }
+        let field = self.layout.field(0);
+        let bought = if u32::try_from(field.maximum()).is_ok() {
+            let users = &mut users[..rows];
+            chunk.put_ordinals(field, ordinals, users, |user, ordinal| *user = ordinal as u32);
+            counted.add_rows(users.iter().map(|user| u64::from(*user)), (slots, kinds), purchases)
+        } else {
+            counted.add_rows(chunk.ordinals(field, ordinals).iter().copied(), (slots, kinds), purchases)
+        };
         if self.is_priced && bought > 0 {
             self.add_revenue(counted, chunk, (slots, &purchases[..bought]), ordinals);
         }
