@@ -14,7 +14,7 @@ use std::ops::Range;
 use bytemuck::Pod;
 use cartlog_storage::store::Packed;
 
-use super::decode::{CHUNK_ROWS, repacked};
+use super::decode::CHUNK_ROWS;
 use super::driver::{Input, deal};
 use super::events::{EventColumn, EventSegment};
 use super::room::Room;
@@ -179,7 +179,7 @@ impl ChosenSegment {
             (Some(room), Some(numbers)) => numbers.packed(room, self.rows),
             _ => Packed::Zero(self.rows),
         };
-        EventColumn::new(repacked(source.shape(), packed), source.smallest, source.largest)
+        source.part(packed)
     }
 }
 

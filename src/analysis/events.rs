@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use cartlog_storage::store::{ColumnSchema, ColumnStatistics, ColumnView, Packed, Segment, Snapshot};
 
 use super::AnalysisError;
+use super::decode::repacked;
 use super::field::Fields;
 use super::numbering::Numbering;
 use crate::event::{self, BRAND, CATEGORY_CODE, EVENT_TYPE};
@@ -60,6 +61,8 @@ pub struct EventColumn<'a> {
     pub smallest: i64,
     /// An upper bound of the values, or of the codes.
     pub largest: i64,
+    /// Whether rows are known to ascend, without a look at them.
+    is_ascending: bool,
 }
 
 /// Where a column's values are.
@@ -200,7 +203,16 @@ impl<'a> EventColumn<'a> {
     /// Values that lie within these bounds.
     #[must_use]
     pub fn new(view: ColumnView<'a>, smallest: i64, largest: i64) -> Self {
-        Self { values: Values::View(view), smallest, largest }
+        Self { values: Values::View(view), smallest, largest, is_ascending: false }
+    }
+
+    /// The same values of some of the rows, in their order.
+    pub(super) fn part<'b>(&self, packed: Packed<'b>) -> EventColumn<'b>
+    where
+        'a: 'b,
+    {
+        let view = repacked(self.shape(), packed);
+        EventColumn { is_ascending: self.ascends(), ..EventColumn::new(view, self.smallest, self.largest) }
     }
 
     /// The values.
@@ -237,6 +249,7 @@ impl<'a> EventColumn<'a> {
     /// Whether no row's value, or number of a code or identifier, is below that of the row before.
     pub(crate) fn ascends(&self) -> bool {
         match self.values {
+            _ if self.is_ascending => true,
             Values::View(view) => view.ascends(),
             Values::Segment(segment, column) => segment.ascends(column),
         }
@@ -252,7 +265,7 @@ impl<'a> EventColumn<'a> {
                 (i64::from(missing == 0), i64::try_from(distinct).unwrap_or(i64::MAX))
             }
         };
-        Self { values: Values::Segment(segment, column), smallest, largest }
+        Self { values: Values::Segment(segment, column), smallest, largest, is_ascending: false }
     }
 
     /// The packed numbers behind the values.

@@ -109,56 +109,76 @@ impl Run {
         if segment.rows == 0 {
             return None;
         }
-        if let Some(missing) = field.numbers_identifiers() {
-            let mut ordinals = scratch();
-            let chunks = (0..segment.rows).step_by(CHUNK_ROWS);
-            return Self::nearly(chunks, (segment.rows, buckets, shift, missing), |start| {
-                let rows = start..segment.rows.min(start + CHUNK_ROWS);
-                let of_chunk = rows.len();
-                field.decode(index, segment, rows, &mut ordinals[..of_chunk]);
-                ordinals[..of_chunk].to_vec()
-            });
-        }
-        field.ascends(index, segment).then(|| {
-            let ordinal = |row: usize| field.ordinal(index, segment, row);
-            let starts = bucket_starts(segment.rows, buckets, |row| ordinal(row) >> shift);
-            Self { starts, strays: Vec::new(), first: ordinal(0) }
-        })
+        let ordinal = |row: usize| field.ordinal(index, segment, row);
+        let strays = match field.numbers_identifiers() {
+            Some(missing) => {
+                let mut ordinals = scratch();
+                strays(segment.rows, missing, |rows, numbers| {
+                    field.put_into((index, segment), rows, &mut ordinals[..], numbers, |number, ordinal| {
+                        // A numbering has fewer than 2^32.
+                        *number = u32::try_from(ordinal).unwrap_or(u32::MAX);
+                    });
+                })?
+            }
+            None if field.ascends(index, segment) => Vec::new(),
+            None => return None,
+        };
+        Self::among(strays, segment.rows, ordinal, buckets, shift)
     }
 
-    /// Walks over all ordinals, chunk by chunk, and sets apart those below an earlier one and those of the missing value; `None`
-    /// if they are many.
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "a segment has fewer than 2^32 rows, and buckets index a list in memory"
-    )]
-    fn nearly(
-        chunks: impl Iterator<Item = usize>,
-        (rows, buckets, shift, missing): (usize, usize, u32, u64),
-        mut ordinals: impl FnMut(usize) -> Vec<u64>,
+    /// The buckets of rows that ascend but for strays; `None` if all are.
+    fn among(
+        strays: Vec<u32>,
+        rows: usize,
+        ordinal: impl Fn(usize) -> u64,
+        buckets: usize,
+        shift: u32,
     ) -> Option<Self> {
-        let mut run = Self { starts: Vec::with_capacity(buckets + 1), strays: Vec::new(), first: 0 };
-        let mut highest = None;
-        for start in chunks {
-            for (row, ordinal) in (start..).zip(ordinals(start)) {
-                if ordinal == missing || highest.is_some_and(|highest| ordinal < highest) {
-                    run.strays.push(row as u32);
-                    continue;
-                }
-                if highest != Some(ordinal) {
-                    run.first = if highest.is_none() { ordinal } else { run.first };
-                    let bucket = ((ordinal >> shift) as usize).min(buckets - 1);
-                    run.starts.resize(run.starts.len().max(bucket + 1), row as u32);
-                    highest = Some(ordinal);
-                }
+        let first = (0_u32..).zip(&strays).take_while(|(row, stray)| row == *stray).count();
+        if first == rows {
+            return None;
+        }
+        // A stray is taken for the row before it that is in order, and those before all of them for the first.
+        let in_order = |row: usize| match strays.binary_search_by_key(&row, |stray| *stray as usize) {
+            Err(_) => row,
+            Ok(place) => {
+                let together = (0..=place).rev().zip((0..=row).rev());
+                let before = together.take_while(|(place, row)| strays[*place] as usize == *row).count();
+                row.checked_sub(before).unwrap_or(first)
             }
-            if run.strays.len() > MOST_STRAYS + start / MOST_STRAYS {
-                return None;
+        };
+        let starts = bucket_starts(rows, buckets, |row| ordinal(in_order(row)) >> shift);
+        Some(Self { starts, first: ordinal(first), strays })
+    }
+}
+
+/// The rows with numbers below an earlier one, and those of the missing value; `None` if they are many.
+#[expect(clippy::cast_possible_truncation, reason = "a segment has fewer than 2^32 rows")]
+fn strays(rows: usize, missing: u64, mut read: impl FnMut(Range<usize>, &mut [u32])) -> Option<Vec<u32>> {
+    let missing = u32::try_from(missing).unwrap_or(u32::MAX);
+    let (mut strays, mut highest, mut numbers) = (Vec::new(), 0, scratch::<u32>());
+    for start in (0..rows).step_by(CHUNK_ROWS) {
+        let numbers = &mut numbers[..CHUNK_ROWS.min(rows - start)];
+        read(start..start + numbers.len(), numbers);
+        let (first, last) = (numbers[0], numbers[numbers.len() - 1]);
+        // All are compared, several at once: in most chunks none is out of order.
+        let descents = numbers.iter().zip(&numbers[1..]).fold(0, |all, (left, right)| all | u32::from(left > right));
+        if descents == 0 && first >= highest && last != missing {
+            highest = last;
+            continue;
+        }
+        for (row, number) in (start..).zip(numbers) {
+            if *number == missing || *number < highest {
+                strays.push(row as u32);
+            } else {
+                highest = *number;
             }
         }
-        run.starts.resize(buckets + 1, rows as u32);
-        Some(run)
+        if strays.len() > MOST_STRAYS + start / MOST_STRAYS {
+            return None;
+        }
     }
+    Some(strays)
 }
 
 /// The first row of each bucket where the buckets of rows ascend: a bisection each for those that have rows, behind the one before.
@@ -209,21 +229,25 @@ mod tests {
 
         #[test]
         fn every_row_is_in_its_bucket_or_a_stray(
-            mut of_rows in prop::collection::vec(0..40_u64, 1..300), strays in prop::collection::vec((0..300_usize, 0..41_u64), 0..9),
+            mut of_rows in prop::collection::vec(0..40_u64, 1..300), disturbed in prop::collection::vec((0..300_usize, 0..41_u64), 0..9),
         ) {
             of_rows.sort_unstable();
-            for (row, ordinal) in strays {
+            for (row, ordinal) in disturbed {
                 if row < of_rows.len() {
                     of_rows[row] = ordinal;
                 }
             }
             let rows = of_rows.len();
-            let run = Run::nearly((0..rows).step_by(64), (rows, 20, 1, 40), |start| {
-                of_rows[start..rows.min(start + 64)].to_vec()
+            let strays = strays(rows, 40, |rows, numbers| {
+                numbers.iter_mut().zip(&of_rows[rows]).for_each(|(number, ordinal)| *number = *ordinal as u32);
             });
             // One that is far too high early makes strays of nearly all: too many are none.
-            let Some(run) = run else {
+            let Some(strays) = strays else {
                 prop_assert!(rows > MOST_STRAYS);
+                return Ok(());
+            };
+            let Some(run) = Run::among(strays, rows, |row| of_rows[row], 20, 1) else {
+                prop_assert!(of_rows.iter().all(|ordinal| *ordinal == 40));
                 return Ok(());
             };
             let ordered = Ordered { runs: vec![Some(run)], segments: vec![0] };
@@ -248,10 +272,10 @@ mod tests {
     #[test]
     fn rows_in_no_order_are_given_up_soon() {
         let mut looked_at = 0;
-        let run = Run::nearly((0..1_000_000).step_by(1000), (1_000_000, 4, 0, 9), |start| {
-            looked_at += 1000;
-            (start..start + 1000).map(|row| [3, 1, 2][row % 3]).collect()
+        let strays = strays(1_000_000, 9, |rows, numbers| {
+            looked_at += numbers.len();
+            numbers.iter_mut().zip(rows).for_each(|(number, row)| *number = [3, 1, 2][row % 3]);
         });
-        assert_eq!((run, looked_at), (None, 1000));
+        assert_eq!((strays, looked_at), (None, CHUNK_ROWS));
     }
 }
