@@ -10,6 +10,7 @@
 //! A segment's covered rows are found first, so that their room is as large as they are, and then taken a column at a time.
 
 use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
 use bytemuck::Pod;
 use cartlog_storage::store::Packed;
@@ -73,12 +74,22 @@ impl Chosen {
     /// # Errors
     /// [`AnalysisError::Damaged`] if what was read is damaged.
     pub fn of(input: &mut Input<'_>) -> Result<Self, AnalysisError> {
+        Self::in_place_of(Self::default(), input)
+    }
+
+    /// The same in the memory of others that are not needed any longer: it has been the system's no more than once.
+    ///
+    /// # Errors
+    /// As [`Chosen::of`].
+    pub fn in_place_of(others: Self, input: &mut Input<'_>) -> Result<Self, AnalysisError> {
+        let rooms = others.segments.into_iter().flatten().filter_map(|segment| segment.room);
+        let rooms = Rooms(Mutex::new(rooms.collect()));
         loop {
             let from = input.in_best_order();
             if from.selection().covers_all() || expected_bytes(from) > input.memory() / SHARE_OF_MEMORY {
                 return Ok(Self::default());
             }
-            let chosen = Self { segments: Some(Self::taken(from)), is_by_user: input.is_beside_order() };
+            let chosen = Self { segments: Some(Self::taken(from, &rooms)), is_by_user: input.is_beside_order() };
             match (from.events().check(), input.without_damaged_order()) {
                 (Ok(()), _) => return Ok(chosen),
                 (Err(_), Some(undamaged)) => *input = undamaged,
@@ -87,11 +98,11 @@ impl Chosen {
         }
     }
 
-    fn taken(input: &Input<'_>) -> Vec<ChosenSegment> {
+    fn taken(input: &Input<'_>, rooms: &Rooms) -> Vec<ChosenSegment> {
         let segments = input.events().segments();
         let workers = deal(segments.len(), |tasks| {
             let mut scratch = SelectionScratch::new();
-            tasks.map(|segment| (segment, ChosenSegment::of(input, segment, &mut scratch))).collect::<Vec<_>>()
+            tasks.map(|segment| (segment, ChosenSegment::of(input, segment, rooms, &mut scratch))).collect::<Vec<_>>()
         });
         let mut taken = Vec::new();
         taken.resize_with(segments.len(), ChosenSegment::default);
@@ -145,7 +156,7 @@ fn expected_bytes(input: &Input<'_>) -> u64 {
 }
 
 impl ChosenSegment {
-    fn of(input: &Input<'_>, segment: usize, scratch: &mut SelectionScratch) -> Self {
+    fn of(input: &Input<'_>, segment: usize, rooms: &Rooms, scratch: &mut SelectionScratch) -> Self {
         if input.selection().skips(segment) {
             return Self::default();
         }
@@ -160,7 +171,7 @@ impl ChosenSegment {
             numbers
         });
         let columns: Vec<Numbers> = columns.collect();
-        let mut room = Room::new(words);
+        let mut room = rooms.of(words);
         for (numbers, packed) in columns.iter().zip(&packed) {
             let words = &mut room[numbers.start..][..numbers.words];
             match packed {
@@ -194,6 +205,19 @@ impl Numbers {
             4 => Packed::U32(&bytemuck::cast_slice(words)[..rows]),
             _ => Packed::U64(&words[..rows]),
         }
+    }
+}
+
+/// Rooms that were used before.
+struct Rooms(Mutex<Vec<Room<u64>>>);
+
+impl Rooms {
+    /// One of so many words or more: the smallest of those, or a new one.
+    fn of(&self, words: usize) -> Room<u64> {
+        let mut rooms = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let fitting = rooms.iter().enumerate().filter(|(_, room)| room.len() >= words);
+        let place = fitting.min_by_key(|(_, room)| room.len()).map(|(place, _)| place);
+        place.map_or_else(|| Room::new(words), |place| rooms.swap_remove(place))
     }
 }
 

@@ -148,7 +148,7 @@ impl<P: Parts> Grouped<'_, P> {
         scratch: &mut SelectionScratch,
     ) {
         let (leading, below) = (self.layout.field(0), self.layout.bits_below(1));
-        let mut keys = dealt.chunk_by(|left, right| left.differing(*right).significant_bits() <= below).peekable();
+        let mut keys = dealt.chunk_by(|left, right| left.is_alike(*right, below)).peekable();
         for (segment, rows) in ranges {
             let columns = &self.input.events().segments()[segment];
             let ordinal = |row: usize| leading.ordinal(segment, columns, row);

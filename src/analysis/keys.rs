@@ -31,6 +31,8 @@ pub(crate) trait Key: Pod + Ord + Debug + Default + Send + Sync {
     fn append(self, bits: u32, ordinal: u64) -> Self;
     /// The bits in which two keys differ.
     fn differing(self, other: Self) -> Self;
+    /// Whether two keys have the same bits from bit `below` on.
+    fn is_alike(self, other: Self, below: u32) -> bool;
     /// The bits set in either.
     fn either(self, other: Self) -> Self;
     /// Bits up to the highest one set.
@@ -76,6 +78,11 @@ macro_rules! key {
             #[inline]
             fn differing(self, other: Self) -> Self {
                 self ^ other
+            }
+
+            #[inline]
+            fn is_alike(self, other: Self, below: u32) -> bool {
+                below >= Self::BITS || (self ^ other) >> below == 0
             }
 
             #[inline]

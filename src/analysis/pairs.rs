@@ -1,21 +1,17 @@
 //! The distinct keys among many rows that have few: a product and its brand.
 //!
 //! Bringing a product's rows together to see its brands moves every row. But products are far fewer than their events: a table of the
-//! keys met so far stays in cache, and a row costs a look into it, most often at a key that is there. The keys that came last are
-//! remembered in a smaller table before it, since people look at the same few again and again. Where keys turn out to be many,
+//! keys met so far stays in cache, and a row costs a look into it, most often at a key that is there. Where keys turn out to be many,
 //! the table would leave the caches and then the memory; whoever asks then brings rows together after all.
 
 use super::ahead::{AHEAD, ask_for};
-use super::decode::{CHUNK_ROWS, Scratch, index, scratch};
+use super::decode::index;
 use super::driver::{Chunk, Input, Scan, scan};
 use super::keys::{KeyScratch, Layout};
 use super::room::Room;
 
 /// The most keys that a worker's table holds: 16 MiB of them, with as much room again.
 const MOST_KEYS: usize = 2 << 20;
-
-/// Keys that are remembered besides, by the same hash: half a second-level cache of them.
-const RECENT_BITS: u32 = 15;
 
 /// A table's first room, in keys.
 const FIRST_ROOM: usize = 1 << 10;
@@ -25,7 +21,7 @@ pub(crate) fn distinct(input: &Input<'_>, layout: &Layout<'_>) -> Option<Vec<u64
     if layout.bits() > u64::BITS {
         return None;
     }
-    let (table, ..) = scan(input, &Distinct { layout });
+    let (table, _) = scan(input, &Distinct { layout });
     (!table.is_overfull).then(|| table.into_keys())
 }
 
@@ -37,8 +33,6 @@ struct Distinct<'a> {
 #[derive(Debug)]
 struct Table {
     slots: Room<u64>,
-    /// The last key of each hash, which is in the table.
-    recent: Vec<u64>,
     taken: usize,
     /// The key that marks a free slot is remembered here.
     has_free: bool,
@@ -50,35 +44,24 @@ const FREE: u64 = 0;
 
 impl Table {
     fn new() -> Self {
-        let slots = Room::new(FIRST_ROOM);
-        Self { slots, recent: vec![FREE; 1 << RECENT_BITS], taken: 0, has_free: false, is_overfull: false }
+        Self { slots: Room::new(FIRST_ROOM), taken: 0, has_free: false, is_overfull: false }
     }
 
-    /// Inserts the keys of a chunk, of which `unknown` takes those that didn't come of late.
-    fn insert_all(&mut self, keys: &[u64], unknown: &mut Scratch<u64>) {
-        for keys in keys.chunks(CHUNK_ROWS) {
-            let mut count = 0;
-            for key in keys {
-                let recent = &mut self.recent[hashed(*key, RECENT_BITS)];
-                unknown[count] = *key;
-                // The key of free slots is the one that is never known: nothing remembered is it.
-                count += usize::from(*recent != *key || *key == FREE);
-                *recent = *key;
+    /// Inserts keys.
+    fn insert_all(&mut self, keys: &[u64]) {
+        for (place, key) in keys.iter().enumerate() {
+            if let Some(ahead) = keys.get(place + AHEAD) {
+                ask_for(&self.slots, self.first(*ahead));
             }
-            let unknown = &unknown[..count];
-            for (place, key) in unknown.iter().enumerate() {
-                if let Some(ahead) = unknown.get(place + AHEAD) {
-                    ask_for(&self.slots, self.first(*ahead));
-                }
-                self.insert(*key);
-            }
+            self.insert(*key);
         }
     }
 
     /// Where the search for a key begins.
     #[inline]
     fn first(&self, key: u64) -> usize {
-        hashed(key, self.slots.len().ilog2())
+        // Fibonacci hashing (Knuth, The Art of Computer Programming 3, 6.4).
+        index(key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (u64::BITS - self.slots.len().ilog2()))
     }
 
     #[inline]
@@ -127,26 +110,20 @@ impl Table {
     }
 }
 
-/// A place among 2^`bits` by Fibonacci hashing (Knuth, The Art of Computer Programming 3, 6.4).
-#[inline]
-fn hashed(key: u64, bits: u32) -> usize {
-    index(key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (u64::BITS - bits))
-}
-
 impl Scan for Distinct<'_> {
-    type Partial = (Table, KeyScratch<u64>, Scratch<u64>);
+    type Partial = (Table, KeyScratch<u64>);
 
     fn start(&self) -> Self::Partial {
-        (Table::new(), self.layout.scratch(), scratch())
+        (Table::new(), self.layout.scratch())
     }
 
-    fn scan(&self, (table, scratch, unknown): &mut Self::Partial, chunk: &Chunk<'_>) {
+    fn scan(&self, (table, scratch): &mut Self::Partial, chunk: &Chunk<'_>) {
         if !table.is_overfull {
-            table.insert_all(self.layout.keys(chunk, scratch), unknown);
+            table.insert_all(self.layout.keys(chunk, scratch));
         }
     }
 
-    fn merge(&self, (into, ..): &mut Self::Partial, (other, ..): Self::Partial) {
+    fn merge(&self, (into, _): &mut Self::Partial, (other, _): Self::Partial) {
         into.is_overfull |= other.is_overfull;
         if !into.is_overfull {
             other.into_keys().into_iter().for_each(|key| into.insert(key));
@@ -168,7 +145,7 @@ mod tests {
         #[test]
         fn a_table_has_each_key_once(keys in prop::collection::vec(prop_oneof![0..99_u64, any::<u64>(), Just(FREE)], 0..5000)) {
             let mut table = Table::new();
-            table.insert_all(&keys, &mut scratch());
+            table.insert_all(&keys);
             let mut found = table.into_keys();
             found.sort_unstable();
             prop_assert_eq!(found, keys.into_iter().collect::<BTreeSet<u64>>().into_iter().collect::<Vec<_>>());

@@ -233,7 +233,7 @@ impl Parts for Users<'_> {
         let (below_user, below_slot) = (self.layout.bits_below(1), self.layout.bits_below(1 + self.slots));
         let price_bits = self.layout.bits_below(2 + self.slots);
         let kind_bits = below_slot - price_bits;
-        for user in keys.chunk_by(|left, right| left.differing(*right).significant_bits() <= below_user) {
+        for user in keys.chunk_by(|left, right| left.is_alike(*right, below_user)) {
             let ordinal = self.layout.ordinal(user[0], 0);
             if Some(ordinal) == self.missing {
                 continue;

@@ -164,7 +164,7 @@ impl Parts for Frequent<'_> {
 
     fn part<K: Key>(&self, (top, tally): &mut Self::Partial, _part: usize, keys: &[K]) {
         let below = self.layout.bits_below(1);
-        for rows in keys.chunk_by(|left, right| left.differing(*right).significant_bits() <= below) {
+        for rows in keys.chunk_by(|left, right| left.is_alike(*right, below)) {
             // A group with fewer rows than that can't have more of any key.
             if (rows.len() as u64) < top.least {
                 continue;

@@ -38,23 +38,27 @@ impl Rows {
         if let Some(rows) = self.known(view, input) {
             return Ok(rows);
         }
-        let rows = Arc::new(Chosen::of(input)?);
+        let rows = Arc::new(Chosen::in_place_of(self.make_room(), input)?);
         let mut kept = self.lock();
         kept.retain(|kept| kept.view.filter != view.filter);
         kept.push_back(Kept { view: view.clone(), rows: Arc::clone(&rows), asked: Instant::now() });
         Ok(rows)
     }
 
-    /// Those of them that are kept. Others make room for what will be.
+    /// Forgets rows so that others fit beside the rest. Those that nobody reads any longer are returned, if there are.
+    fn make_room(&self) -> Chosen {
+        let mut kept = self.lock();
+        let surplus = (kept.len() + 1).saturating_sub(VIEWS);
+        let unread = kept.drain(..surplus).filter_map(|kept| Arc::into_inner(kept.rows));
+        unread.last().unwrap_or_default()
+    }
+
+    /// Those of them that are kept.
     fn known(&self, view: &View, input: &Input<'_>) -> Option<Arc<Chosen>> {
         let mut kept = self.lock();
         kept.retain(|kept| Arc::ptr_eq(&kept.view.snapshot, &view.snapshot));
         let place = kept.iter().position(|kept| kept.view.filter == view.filter && kept.rows.is_of(input));
-        let Some(mut known) = place.and_then(|place| kept.remove(place)) else {
-            let surplus = (kept.len() + 1).saturating_sub(VIEWS);
-            kept.drain(..surplus);
-            return None;
-        };
+        let mut known = kept.remove(place?)?;
         known.asked = Instant::now();
         let rows = Arc::clone(&known.rows);
         kept.push_back(known);

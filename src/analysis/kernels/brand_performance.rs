@@ -39,7 +39,7 @@ impl Parts for Products<'_> {
 
     fn part<K: Key>(&self, (products, brands): &mut Self::Partial, _part: usize, keys: &[K]) {
         let below = self.layout.bits_below(1);
-        for product in keys.chunk_by(|left, right| left.differing(*right).significant_bits() <= below) {
+        for product in keys.chunk_by(|left, right| left.is_alike(*right, below)) {
             brands.next_group();
             for key in product {
                 let brand = index(key.bits(0, below));

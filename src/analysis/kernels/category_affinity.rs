@@ -134,7 +134,7 @@ impl Parts for Users<'_> {
     fn part<K: Key>(&self, counted: &mut Counted, _part: usize, keys: &[K]) {
         let category_bits = self.layout.bits_below(1);
         let missing = self.layout.field(1).maximum();
-        for events in keys.chunk_by(|left, right| left.differing(*right).significant_bits() <= category_bits) {
+        for events in keys.chunk_by(|left, right| left.is_alike(*right, category_bits)) {
             counted.touched.clear();
             for key in events {
                 let category = key.bits(0, category_bits);

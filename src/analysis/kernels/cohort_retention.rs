@@ -38,7 +38,7 @@ impl Parts for Buyers<'_> {
 
     fn part<K: Key>(&self, partial: &mut Self::Partial, _part: usize, keys: &[K]) {
         let week_bits = self.layout.bits_below(1);
-        for user in keys.chunk_by(|left, right| left.differing(*right).significant_bits() <= week_bits) {
+        for user in keys.chunk_by(|left, right| left.is_alike(*right, week_bits)) {
             let cohort = user.first().map_or(0, |first| first.bits(0, week_bits));
             for week in user.chunk_by(PartialEq::eq).filter_map(<[K]>::first) {
                 *partial.entry((cohort, week.bits(0, week_bits) - cohort)).or_default() += 1;

@@ -150,13 +150,13 @@ impl Parts for Buyers<'_> {
     fn part<K: Key>(&self, (segments, sessions): &mut Self::Partial, _part: usize, keys: &[K]) {
         let (below_user, below_session) = (self.layout.bits_below(1), self.layout.bits_below(2));
         let price_bits = self.layout.bits_below(3);
-        for user in keys.chunk_by(|left, right| left.differing(*right).significant_bits() <= below_user) {
+        for user in keys.chunk_by(|left, right| left.is_alike(*right, below_user)) {
             let (mut orders, mut last, mut spent) = (0, 0, 0);
             let mut before: Option<K> = None;
             let mut is_missing = false;
             sessions.clear();
             for key in user {
-                let is_new = before.is_none_or(|before| before.differing(*key).significant_bits() > below_session);
+                let is_new = before.is_none_or(|before| !before.is_alike(*key, below_session));
                 before = Some(*key);
                 if is_new {
                     let session = self.layout.ordinal(*key, 1);

@@ -195,7 +195,7 @@ impl Parts for Groups<'_> {
             let has_revenue = Some(self.layout.ordinal(key, 1)) == self.purchase;
             let price = self.layout.field(GROUP).value(key.bits(0, price_bits));
             let revenue = if has_revenue { i128::from(price) * i128::from(count) } else { 0 };
-            let is_same = before.is_some_and(|before| before.differing(key).significant_bits() <= price_bits);
+            let is_same = before.is_some_and(|before| before.is_alike(key, price_bits));
             match partial.last_mut() {
                 Some(activity) if is_same => {
                     activity.events += count;

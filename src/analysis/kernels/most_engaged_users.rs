@@ -101,7 +101,7 @@ impl Parts for Candidates<'_> {
 
     fn part<K: Key>(&self, partial: &mut Self::Partial, _part: usize, keys: &[K]) {
         let below_user = self.layout.bits_below(1);
-        for rows in keys.chunk_by(|left, right| left.differing(*right).significant_bits() <= below_user) {
+        for rows in keys.chunk_by(|left, right| left.is_alike(*right, below_user)) {
             for (combination, count) in partial.tally.count(rows.iter().map(|key| key.bits(0, below_user))) {
                 if *count >= self.largest.raise(*combination, *count) {
                     let key = K::from_ordinal(*combination);

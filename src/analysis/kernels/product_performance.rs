@@ -56,7 +56,7 @@ impl Parts for ByProduct<'_> {
         let [user, time, price, kind] = [below(2), below(3), below(4), 0];
         let [user_bits, latest_bits, price_bits] = [below(1) - user, user - price, time - price];
         let prices = self.layout.field(3);
-        for events in keys.chunk_by(|left, right| left.differing(*right).significant_bits() <= below(1)) {
+        for events in keys.chunk_by(|left, right| left.is_alike(*right, below(1))) {
             let (mut counted, mut revenue) = ([0; KINDS], 0);
             let mut latest = K::default();
             for key in events {

@@ -44,7 +44,7 @@ impl Parts for Sessions<'_> {
         let (below, below_time) = (self.layout.bits_below(1), self.layout.bits_below(2));
         let time_bits = below - below_time;
         let missing = self.layout.field(0).maximum();
-        for session in keys.chunk_by(|left, right| left.differing(*right).significant_bits() <= below) {
+        for session in keys.chunk_by(|left, right| left.is_alike(*right, below)) {
             if self.layout.ordinal(session[0], 0) == missing {
                 continue;
             }

@@ -50,7 +50,7 @@ impl Parts for Favourites<'_> {
     fn part<K: Key>(&self, partial: &mut Self::Partial, part: usize, keys: &[K]) {
         let below_user = self.layout.bits_below(1);
         let mut favourites = Vec::new();
-        for rows in keys.chunk_by(|left, right| left.differing(*right).significant_bits() <= below_user) {
+        for rows in keys.chunk_by(|left, right| left.is_alike(*right, below_user)) {
             let counts = partial.tally.count(rows.iter().map(|key| key.bits(0, below_user)));
             // Most first; of several, the smaller combination.
             let best = counts.iter().max_by_key(|(combination, count)| (*count, Reverse(*combination)));
