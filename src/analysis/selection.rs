@@ -203,26 +203,41 @@ fn between(segment: &EventSegment<'_>, column: usize, lowest: i64, highest: i64)
     } else if zone.smallest >= lowest && zone.largest <= highest {
         Verdict::All
     } else {
-        let (lowest, behind) = (packed_below(zone, lowest.into()), packed_below(zone, i128::from(highest) + 1));
-        match behind.checked_sub(1).filter(|highest| lowest <= *highest) {
-            Some(highest) => Verdict::Some(Predicate::Between { column, lowest, highest }),
-            None => Verdict::None,
+        match (packed_from(zone, lowest), packed_to(zone, highest)) {
+            (Some(lowest), Some(highest)) if lowest <= highest => {
+                Verdict::Some(Predicate::Between { column, lowest, highest })
+            }
+            _ => Verdict::None,
         }
     }
 }
 
-/// The smallest packed number of a column whose value is at least this, whether a row has it or not: all below stand for less.
-fn packed_below(column: &EventColumn<'_>, value: i128) -> u64 {
+/// The smallest packed number of a column whose value is at least this, whether a row has it or not.
+fn packed_from(column: &EventColumn<'_>, value: i64) -> Option<u64> {
     match column.shape() {
         ColumnView::Integers(Integers::Frame { base, multiplier, .. }) => {
-            let (distance, step) = (value - i128::from(base), i128::from(multiplier.max(1)));
-            u64::try_from((distance + step - 1).div_euclid(step).max(0)).unwrap_or(u64::MAX)
+            let (distance, step) = (i128::from(value) - i128::from(base), i128::from(multiplier.max(1)));
+            u64::try_from((distance.max(0) + step - 1) / step).ok()
         }
         // A segment's own dictionary ascends.
         ColumnView::Integers(Integers::Dictionary { values, .. }) => {
-            values.partition_point(|known| i128::from(*known) < value) as u64
+            Some(values.partition_point(|known| *known < value) as u64)
         }
-        ColumnView::Codes(_) | ColumnView::Identifiers(_) => u64::try_from(value.max(0)).unwrap_or(u64::MAX),
+        ColumnView::Codes(_) | ColumnView::Identifiers(_) => Some(value.max(0).cast_unsigned()),
+    }
+}
+
+/// The largest packed number of a column whose value is at most this, whether a row has it or not.
+fn packed_to(column: &EventColumn<'_>, value: i64) -> Option<u64> {
+    match column.shape() {
+        ColumnView::Integers(Integers::Frame { base, multiplier, .. }) => {
+            let (distance, step) = (i128::from(value) - i128::from(base), i128::from(multiplier.max(1)));
+            u64::try_from(distance.div_euclid(step)).ok()
+        }
+        ColumnView::Integers(Integers::Dictionary { values, .. }) => {
+            (values.partition_point(|known| *known <= value) as u64).checked_sub(1)
+        }
+        ColumnView::Codes(_) | ColumnView::Identifiers(_) => u64::try_from(value).ok(),
     }
 }
 
@@ -251,10 +266,7 @@ fn one_of(segment: &EventSegment<'_>, column: usize, values: &[i64]) -> Verdict 
     let zone = &segment.columns[column];
     let within = |value: &&i64| (zone.smallest..=zone.largest).contains(value);
     // Of the numbers from the value's on, only the first can be its own.
-    let number = |value: &i64| {
-        let (number, behind) = (packed_below(zone, (*value).into()), packed_below(zone, i128::from(*value) + 1));
-        (number < behind).then_some(number)
-    };
+    let number = |value: &i64| packed_from(zone, *value).filter(|number| packed_to(zone, *value) == Some(*number));
     let numbers: Vec<u64> = values.iter().filter(within).filter_map(number).collect();
     match numbers.as_slice() {
         [] => Verdict::None,

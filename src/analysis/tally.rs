@@ -4,6 +4,9 @@
 //! cost more than bringing the group together did, and clearing a table for each would too. So tables are never cleared: an
 //! entry carries the number of the group that it was made for, and an older one is free.
 
+use super::decode::index;
+use super::room::Room;
+
 /// Which of the numbers `0..count` the present group has.
 ///
 /// Four bytes a number; asking costs one access, and a new group nothing.
@@ -41,14 +44,20 @@ impl Seen {
 /// The most rows of a group whose values are compared one by one.
 const FEW: usize = 12;
 
+/// Bits of the values for which there is a counter each: 16 MiB, of which only those that occur are touched.
+const MOST_COUNTED_BITS: u32 = 22;
+
 /// How often each value occurs in a group.
 ///
-/// Small groups are counted by comparing with the values met so far, others in an open-addressing table of twice the rows,
+/// Values of few bits have a counter each, and a row costs no branch that depends on the data. Of others, small groups are
+/// counted by comparing with the values met so far, and large ones in an open-addressing table of twice the rows,
 /// which stays in the nearest caches for all but the largest groups.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     /// Each distinct value with its count, in the order of appearance.
     counts: Vec<(u64, u64)>,
+    /// One a value, zero between groups; none where values have many bits.
+    counters: Option<Room<u32>>,
     slots: Vec<Slot>,
     group: u32,
 }
@@ -63,8 +72,30 @@ struct Slot {
 }
 
 impl Tally {
+    /// For values of so many bits.
+    pub(crate) fn of_bits(bits: u32) -> Self {
+        Self { counters: (bits <= MOST_COUNTED_BITS).then(|| Room::new(1 << bits)), ..Self::default() }
+    }
+
     /// Each distinct value among `values`, with how often it occurs, in the order of first appearance.
     pub(crate) fn count(&mut self, values: impl ExactSizeIterator<Item = u64>) -> &[(u64, u64)] {
+        if let Some(counters) = &mut self.counters {
+            if self.counts.len() < values.len() {
+                self.counts.resize(values.len(), (0, 0));
+            }
+            let mut distinct = 0;
+            for value in values {
+                let counter = &mut counters[index(value)];
+                self.counts[distinct].0 = value;
+                distinct += usize::from(*counter == 0);
+                *counter += 1;
+            }
+            let counts = &mut self.counts[..distinct];
+            for (value, count) in counts.iter_mut() {
+                *count = std::mem::take(&mut counters[index(*value)]).into();
+            }
+            return counts;
+        }
         self.counts.clear();
         if values.len() <= FEW {
             for value in values {
@@ -128,13 +159,16 @@ mod tests {
         fn groups_of_any_size_are_counted(
             groups in prop::collection::vec(prop::collection::vec(prop_oneof![0..9_u64, any::<u64>()], 0..200), 1..9),
         ) {
-            let mut tally = Tally::default();
+            let (mut tally, mut counters) = (Tally::of_bits(MOST_COUNTED_BITS + 1), Tally::of_bits(4));
             for group in groups {
                 let mut expected = BTreeMap::new();
                 group.iter().for_each(|value| *expected.entry(*value).or_insert(0) += 1);
                 let mut counted = tally.count(group.iter().copied()).to_vec();
                 counted.sort_unstable();
                 prop_assert_eq!(counted, expected.into_iter().collect::<Vec<_>>());
+                let small = || group.iter().map(|value| value % 16);
+                let of_counters = counters.count(small().collect::<Vec<_>>().into_iter()).to_vec();
+                prop_assert_eq!(of_counters, tally.count(small().collect::<Vec<_>>().into_iter()));
             }
         }
     }

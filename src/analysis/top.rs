@@ -159,7 +159,7 @@ impl Parts for Frequent<'_> {
     type Partial = (Top, Tally);
 
     fn start(&self) -> Self::Partial {
-        (Top::new(self.limit), Tally::default())
+        (Top::new(self.limit), Tally::of_bits(self.layout.bits_below(1)))
     }
 
     fn part<K: Key>(&self, (top, tally): &mut Self::Partial, _part: usize, keys: &[K]) {

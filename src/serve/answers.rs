@@ -149,28 +149,37 @@ impl Answers {
     /// Answers the questions about a view's events.
     fn answer(&self, view: &View, questions: &mut (dyn Iterator<Item = Asked> + Send)) {
         let Some(first) = questions.next() else { return };
-        let prepared = self.input(view).and_then(|mut input| Ok((self.rows.of(view, &mut input)?, input)));
-        let (chosen, input) = match prepared {
+        let second = questions.next();
+        let prepared = self.input(view).and_then(|mut input| {
+            // For one question alone, taking its rows out costs more than it gains.
+            let rows = if second.is_some() { self.rows.of(view, &mut input)? } else { self.rows.kept(view, &input) };
+            Ok((rows, input))
+        });
+        let (rows, input) = match prepared {
             Ok(prepared) => prepared,
             Err(error) => {
-                // Whoever has gone needs no answer.
+                // Whoever has gone needs no answer. The other one gets its own.
                 let _ = first.answer.send(Err(error));
-                return;
+                return self.answer(view, &mut second.into_iter());
             }
         };
         // Where nothing is left out, the answers are those without a filter.
         let filter = if input.selection().covers_all() { Filter::default() } else { view.filter.clone() };
-        let input = chosen.input(&input);
+        let input = rows.input(&input);
+        let answer = |asked: Asked, input: &Input<'_>| {
+            let question = Question { filter: filter.clone(), parameters: asked.parameters };
+            let answer = self.answered(view.snapshot.generation(), input, asked.analysis, question);
+            let _ = asked.answer.send(answer);
+        };
+        let Some(second) = second else { return answer(first, &input) };
         let input = input.clone().within(input.memory() / ABREAST);
-        let questions = Mutex::new([first].into_iter().chain(questions));
+        let questions = Mutex::new([first, second].into_iter().chain(questions));
         let next = || lock(&questions).next();
         std::thread::scope(|scope| {
             for _ in 0..ABREAST {
                 scope.spawn(|| {
                     while let Some(asked) = next() {
-                        let question = Question { filter: filter.clone(), parameters: asked.parameters };
-                        let answer = self.answered(view.snapshot.generation(), &input, asked.analysis, question);
-                        let _ = asked.answer.send(answer);
+                        answer(asked, &input);
                     }
                 });
             }

@@ -53,6 +53,11 @@ impl Rows {
         unread.last().unwrap_or_default()
     }
 
+    /// The covered rows of a view if they are kept; else none are taken out.
+    pub(super) fn kept(&self, view: &View, input: &Input<'_>) -> Arc<Chosen> {
+        self.known(view, input).unwrap_or_default()
+    }
+
     /// Those of them that are kept.
     fn known(&self, view: &View, input: &Input<'_>) -> Option<Arc<Chosen>> {
         let mut kept = self.lock();
@@ -96,6 +101,9 @@ mod tests {
         };
         let (first, second) = (of(1), of(2));
         assert!(Arc::ptr_eq(&of(1), &first) && Arc::ptr_eq(&of(2), &second));
+        let (known, unknown) = (view(2), view(3));
+        let kept = |view: &View| rows.kept(view, &Input::of(&view.snapshot, &view.filter).unwrap());
+        assert!(Arc::ptr_eq(&kept(&known), &second) && !Arc::ptr_eq(&kept(&unknown), &second));
         of(3);
         assert!(Arc::ptr_eq(&of(2), &second));
         assert!(!Arc::ptr_eq(&of(1), &first), "two others came since");

@@ -85,7 +85,7 @@ impl Candidates<'_> {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Found {
     candidates: Vec<Candidate>,
     tally: Tally,
@@ -96,7 +96,7 @@ impl Parts for Candidates<'_> {
     type Partial = Found;
 
     fn start(&self) -> Found {
-        Found::default()
+        Found { candidates: Vec::new(), tally: Tally::of_bits(self.layout.bits_below(1)) }
     }
 
     fn part<K: Key>(&self, partial: &mut Self::Partial, _part: usize, keys: &[K]) {

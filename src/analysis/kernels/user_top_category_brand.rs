@@ -33,7 +33,7 @@ struct Favourites<'a> {
     layout: &'a Layout<'a>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Found {
     parts: Vec<(usize, Vec<Favourite>)>,
     tally: Tally,
@@ -44,7 +44,7 @@ impl Parts for Favourites<'_> {
     type Partial = Found;
 
     fn start(&self) -> Found {
-        Found::default()
+        Found { parts: Vec::new(), tally: Tally::of_bits(self.layout.bits_below(1)) }
     }
 
     fn part<K: Key>(&self, partial: &mut Self::Partial, part: usize, keys: &[K]) {
