@@ -4,6 +4,7 @@
 //! cost more than bringing the group together did, and clearing a table for each would too. So tables are never cleared: an
 //! entry carries the number of the group that it was made for, and an older one is free.
 
+use super::ahead::ask_for;
 use super::decode::index;
 use super::room::Room;
 
@@ -75,6 +76,14 @@ impl Tally {
     /// For values of so many bits.
     pub(crate) fn of_bits(bits: u32) -> Self {
         Self { counters: (bits <= MOST_COUNTED_BITS).then(|| Room::new(1 << bits)), ..Self::default() }
+    }
+
+    /// Asks for the counter of a value that is to come.
+    #[inline]
+    pub(crate) fn expect(&self, value: u64) {
+        if let Some(counters) = &self.counters {
+            ask_for(counters, index(value));
+        }
     }
 
     /// Each distinct value among `values`, with how often it occurs, in the order of first appearance.

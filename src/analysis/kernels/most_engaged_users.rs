@@ -11,6 +11,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arrow_schema::SchemaRef;
 use rayon::slice::ParallelSliceMut;
 
+use crate::analysis::ahead::{AHEAD, ask_for};
+use crate::analysis::decode::index;
 use crate::analysis::field::Field;
 use crate::analysis::group::{Parts, group};
 use crate::analysis::keys::{Key, Layout};
@@ -55,11 +57,19 @@ impl Largest {
         }
     }
 
+    /// Asks for what is known of a combination that is to come.
+    #[inline]
+    fn expect(&self, combination: u64) {
+        if let Self::Array(largest) = self {
+            ask_for(largest, index(combination));
+        }
+    }
+
     /// Takes a count in; returns the largest one so far, this one included.
     fn raise(&self, combination: u64, count: u64) -> u64 {
         match self {
             Self::Array(largest) => {
-                let known = &largest[usize::try_from(combination).unwrap_or(usize::MAX)];
+                let known = &largest[index(combination)];
                 let before = known.load(Ordering::Relaxed);
                 if count > before { known.fetch_max(count, Ordering::Relaxed).max(count) } else { before }
             }
@@ -101,7 +111,12 @@ impl Parts for Candidates<'_> {
 
     fn part<K: Key>(&self, partial: &mut Self::Partial, _part: usize, keys: &[K]) {
         let below_user = self.layout.bits_below(1);
+        let mut ahead = keys.iter().skip(AHEAD);
         for rows in keys.chunk_by(|left, right| left.is_alike(*right, below_user)) {
+            for combination in ahead.by_ref().take(rows.len()).map(|key| key.bits(0, below_user)) {
+                partial.tally.expect(combination);
+                self.largest.expect(combination);
+            }
             for (combination, count) in partial.tally.count(rows.iter().map(|key| key.bits(0, below_user))) {
                 if *count >= self.largest.raise(*combination, *count) {
                     let key = K::from_ordinal(*combination);

@@ -7,6 +7,7 @@ use std::cmp::Reverse;
 
 use arrow_schema::SchemaRef;
 
+use crate::analysis::ahead::AHEAD;
 use crate::analysis::field::Field;
 use crate::analysis::group::{Parts, group};
 use crate::analysis::keys::{Key, Layout};
@@ -50,7 +51,9 @@ impl Parts for Favourites<'_> {
     fn part<K: Key>(&self, partial: &mut Self::Partial, part: usize, keys: &[K]) {
         let below_user = self.layout.bits_below(1);
         let mut favourites = Vec::new();
+        let mut ahead = keys.iter().skip(AHEAD);
         for rows in keys.chunk_by(|left, right| left.is_alike(*right, below_user)) {
+            ahead.by_ref().take(rows.len()).for_each(|key| partial.tally.expect(key.bits(0, below_user)));
             let counts = partial.tally.count(rows.iter().map(|key| key.bits(0, below_user)));
             // Most first; of several, the smaller combination.
             let best = counts.iter().max_by_key(|(combination, count)| (*count, Reverse(*combination)));
