@@ -279,8 +279,8 @@ impl Chunk<'_> {
         if let Selected::Rows(rows) = self.selected
             && rows.len() * FEW_SELECTED <= self.rows.len()
         {
-            let out = &mut out[..rows.len()];
-            field.decode_few((self.segment, self.columns), self.rows.start, rows, out);
+            let (out, numbers) = out.split_at_mut(rows.len());
+            field.decode_few((self.segment, self.columns), self.rows.start, rows, &mut numbers[..rows.len()], out);
             return out;
         }
         field.decode(self.segment, self.columns, self.rows.clone(), &mut out[..self.rows.len()]);

@@ -348,22 +348,22 @@ impl<'a> Field<'a> {
         self.decode_view(segment, columns.columns[self.column].view(), rows, out);
     }
 
-    /// Ordinals of a few of a segment's rows: `out[i]` is that of row `start + rows[i]`. Only those rows are read.
+    /// Ordinals of a few of a segment's rows: `out[i]` is that of row `start + rows[i]`. Only those rows are read; `numbers` is room for
+    /// as many.
     pub(crate) fn decode_few(
         &self,
         (segment, columns): (usize, &EventSegment<'_>),
         start: usize,
         rows: &[u16],
+        numbers: &mut [u64],
         out: &mut [u64],
     ) {
         let view = columns.columns[self.column].view();
-        let mut numbers = scratch();
-        let numbers = &mut numbers[..rows.len()];
         with_packed!(view.packed(), start.., slice => {
             for (number, row) in numbers.iter_mut().zip(rows) {
                 *number = widen(slice[usize::from(*row)]);
             }
-        }, {});
+        }, numbers.fill(0));
         self.decode_view(segment, repacked(view, Packed::U64(numbers)), 0..rows.len(), out);
     }
 

@@ -49,8 +49,7 @@ impl Rows {
     fn make_room(&self) -> Chosen {
         let mut kept = self.lock();
         let surplus = (kept.len() + 1).saturating_sub(VIEWS);
-        let unread = kept.drain(..surplus).filter_map(|kept| Arc::into_inner(kept.rows));
-        unread.last().unwrap_or_default()
+        kept.drain(..surplus).find_map(|kept| Arc::into_inner(kept.rows)).unwrap_or_default()
     }
 
     /// The covered rows of a view if they are kept; else none are taken out.
