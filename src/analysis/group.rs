@@ -313,20 +313,10 @@ impl Bounds {
         rows_of_bucket.iter_mut().for_each(|rows| *rows = share(dealt_rows, dealt, *rows));
         ordered.count(|bucket, rows| rows_of_bucket[bucket] += share(sampled, seen, rows).max(1));
         let all: usize = rows_of_bucket.iter().sum();
-        let wanted = (all / PART_KEYS).clamp(1, MAX_PARTS);
-        let per_part = all.div_ceil(wanted).max(1);
         let expected = share(sampled, seen, dealt_rows);
-        let (mut part, mut filled) = (0_u16, 0);
-        let part_of_bucket = rows_of_bucket.iter().map(|rows| {
-            if filled + rows > per_part && filled > 0 && usize::from(part) + 1 < MAX_PARTS {
-                part += 1;
-                filled = 0;
-            }
-            filled += rows;
-            part
-        });
-        let part_of_bucket: Vec<u16> = part_of_bucket.collect();
-        let mut buckets = vec![(usize::MAX, 0); usize::from(part) + 1];
+        let part_of_bucket = parts_of(&rows_of_bucket, (all / PART_KEYS).clamp(1, MAX_PARTS));
+        let parts = part_of_bucket.last().map_or(0, |last| usize::from(*last)) + 1;
+        let mut buckets = vec![(usize::MAX, 0); parts];
         for (bucket, part) in part_of_bucket.iter().enumerate() {
             let (first, last) = &mut buckets[usize::from(*part)];
             (*first, *last) = (bucket.min(*first), bucket);
@@ -372,6 +362,23 @@ impl Bounds {
         let (first, last) = self.buckets[part];
         self.shift + (usize::BITS - (first ^ last).leading_zeros())
     }
+}
+
+/// Which of at most `wanted` parts each bucket is in, ascending: a part ends once those up to it have as many rows as they should, so that
+/// none has more than its share and a bucket.
+fn parts_of(rows_of_bucket: &[usize], wanted: usize) -> Vec<u16> {
+    let all: u128 = rows_of_bucket.iter().map(|rows| *rows as u128).sum();
+    let (mut part, mut passed, mut filled) = (0_u16, 0_u128, 0);
+    let part_of = |rows: &usize| {
+        if filled > 0 && passed * wanted as u128 >= (u128::from(part) + 1) * all {
+            part += 1;
+            filled = 0;
+        }
+        filled += rows;
+        passed += *rows as u128;
+        part
+    };
+    rows_of_bucket.iter().map(part_of).collect()
 }
 
 /// Deals keys to parts.
@@ -472,5 +479,34 @@ impl<K: Key> Scan for Deal<'_, K> {
 
     fn merge(&self, _into: &mut Self::Partial, _other: Self::Partial) {
         // What each worker dealt stays apart: parts are put together when they are sorted.
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn parts_have_about_as_many_rows(rows in prop::collection::vec(prop_oneof![0..9_usize, 0..900_usize], 1..400), wanted in 1..50_usize) {
+            let part_of_bucket = parts_of(&rows, wanted);
+            let mut rows_of_part = vec![0; wanted];
+            rows.iter().zip(&part_of_bucket).for_each(|(rows, part)| rows_of_part[usize::from(*part)] += rows);
+            let share = rows.iter().sum::<usize>().div_ceil(wanted);
+            let most = share + rows.iter().max().unwrap();
+            prop_assert!(rows_of_part.iter().all(|rows| *rows <= most), "{rows_of_part:?} of {share} each");
+            prop_assert!(part_of_bucket.is_sorted_by(|left, right| left == right || left + 1 == *right));
+        }
+    }
+
+    #[test]
+    fn rows_beyond_the_most_parts_are_not_left_to_the_last() {
+        // Two buckets are more than a share, so that parts of whole buckets have less than that.
+        let parts = parts_of(&[30; 4096], 2048);
+        assert_eq!(parts.iter().filter(|part| **part == 2047).count(), 2);
+        let parts = parts_of(&[26; 4200], 2048);
+        assert!((0..2048).all(|part| parts.iter().filter(|other| **other == part).count() <= 3));
     }
 }
