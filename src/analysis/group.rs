@@ -370,7 +370,7 @@ fn parts_of(rows_of_bucket: &[usize], wanted: usize) -> Vec<u16> {
     let all: u128 = rows_of_bucket.iter().map(|rows| *rows as u128).sum();
     let (mut part, mut passed, mut filled) = (0_u16, 0_u128, 0);
     let part_of = |rows: &usize| {
-        if filled > 0 && passed * wanted as u128 >= (u128::from(part) + 1) * all {
+        if *rows > 0 && filled > 0 && passed * wanted as u128 >= (u128::from(part) + 1) * all {
             part += 1;
             filled = 0;
         }
