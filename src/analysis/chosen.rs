@@ -131,14 +131,6 @@ impl Chosen {
         let events = from.events().part(segments.collect());
         Input::new(events, &Filter::default()).within(input.memory())
     }
-
-    /// Bytes that they take.
-    #[must_use]
-    pub fn bytes(&self) -> u64 {
-        let of_segment =
-            |segment: &ChosenSegment| segment.columns.iter().map(|numbers| segment.rows * numbers.width).sum();
-        self.segments.iter().flatten().map(of_segment).map(|bytes: usize| bytes as u64).sum()
-    }
 }
 
 /// Bytes of the covered rows, as told from a sample.
