@@ -112,12 +112,16 @@ impl Packed<'_> {
 
     /// The largest number; 0 without rows.
     pub(crate) fn largest(&self) -> u64 {
+        /// Compares as many at once as a vector holds, which the iterator's own `max` does not.
+        fn of<T: Copy + Default + Ord + Into<u64>>(numbers: &[T]) -> u64 {
+            numbers.iter().fold(T::default(), |largest, number| largest.max(*number)).into()
+        }
         match self {
             Self::Zero(_) => 0,
-            Self::U8(numbers) => numbers.iter().max().copied().map_or(0, u64::from),
-            Self::U16(numbers) => numbers.iter().max().copied().map_or(0, u64::from),
-            Self::U32(numbers) => numbers.iter().max().copied().map_or(0, u64::from),
-            Self::U64(numbers) => numbers.iter().max().copied().unwrap_or(0),
+            Self::U8(numbers) => of(numbers),
+            Self::U16(numbers) => of(numbers),
+            Self::U32(numbers) => of(numbers),
+            Self::U64(numbers) => of(numbers),
         }
     }
 }
