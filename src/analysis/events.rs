@@ -4,7 +4,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use cartlog_storage::store::{ColumnSchema, ColumnStatistics, ColumnView, Packed, Segment, Snapshot};
+use cartlog_storage::store::{ColumnSchema, ColumnStatistics, ColumnView, Integers, Packed, Segment, Snapshot};
 
 use super::AnalysisError;
 use super::decode::repacked;
@@ -229,6 +229,35 @@ impl<'a> EventColumn<'a> {
         match self.values {
             Values::View(view) => view,
             Values::Segment(segment, column) => segment.column_shape(column),
+        }
+    }
+
+    /// The smallest packed number whose value is at least this, whether a row has it or not.
+    pub(super) fn packed_from(&self, value: i64) -> Option<u64> {
+        match self.shape() {
+            ColumnView::Integers(Integers::Frame { base, multiplier, .. }) => {
+                let (distance, step) = (i128::from(value) - i128::from(base), i128::from(multiplier.max(1)));
+                u64::try_from((distance.max(0) + step - 1) / step).ok()
+            }
+            // A segment's own dictionary ascends.
+            ColumnView::Integers(Integers::Dictionary { values, .. }) => {
+                Some(values.partition_point(|known| *known < value) as u64)
+            }
+            ColumnView::Codes(_) | ColumnView::Identifiers(_) => Some(value.max(0).cast_unsigned()),
+        }
+    }
+
+    /// The largest packed number whose value is at most this, whether a row has it or not.
+    pub(super) fn packed_to(&self, value: i64) -> Option<u64> {
+        match self.shape() {
+            ColumnView::Integers(Integers::Frame { base, multiplier, .. }) => {
+                let (distance, step) = (i128::from(value) - i128::from(base), i128::from(multiplier.max(1)));
+                u64::try_from(distance.div_euclid(step)).ok()
+            }
+            ColumnView::Integers(Integers::Dictionary { values, .. }) => {
+                (values.partition_point(|known| *known <= value) as u64).checked_sub(1)
+            }
+            ColumnView::Codes(_) | ColumnView::Identifiers(_) => u64::try_from(value).ok(),
         }
     }
 

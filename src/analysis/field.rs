@@ -53,24 +53,38 @@ enum Made {
 const MOST_FIELDS: usize = 16;
 
 impl Fields {
-    /// The field that was made so, or made now.
-    fn get(&self, how: Made, make: impl FnOnce() -> Field<'static>) -> Field<'static> {
-        let known = |made: &[(Made, Field<'static>)]| {
-            made.iter().find(|(known, _)| *known == how).map(|(_, field)| field.clone())
-        };
-        if let Some(field) = known(&self.lock()) {
-            return field;
-        }
-        let field = make();
+    fn find(&self, how: &Made) -> Option<Field<'static>> {
+        self.lock().iter().find(|(known, _)| known == how).map(|(_, field)| field.clone())
+    }
+
+    /// Keeps a field, unless somebody else made the same meanwhile.
+    fn keep(&self, how: Made, field: &Field<'static>) {
         let mut made = self.lock();
-        if made.len() < MOST_FIELDS && known(&made).is_none() {
+        if made.len() < MOST_FIELDS && made.iter().all(|(known, _)| *known != how) {
             made.push((how, field.clone()));
         }
-        field
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<(Made, Field<'static>)>> {
         self.made.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Made {
+    /// The field of these events, made of what they are a part of where it wasn't made before.
+    fn of(self, events: &Events<'_>) -> Field<'static> {
+        if let Some(known) = events.fields().find(&self) {
+            return known;
+        }
+        let whole = events.whole();
+        let field = match &self {
+            Self::Scaled(column) => scaled(whole, *column),
+            Self::Compact(column) => compact(whole, *column),
+            Self::Banded(column, bounds) => banded(whole, *column, bounds),
+            Self::Ranked(column) => ranked(whole, *column),
+        };
+        events.fields().keep(self, &field);
+        field
     }
 }
 
@@ -119,13 +133,13 @@ impl<'a> Field<'a> {
     /// An integer column as distances from its smallest value, divided by the greatest step that they all share.
     /// Costs a look at each entry of the segments' own dictionaries.
     pub(crate) fn scaled(events: &Events<'a>, column: usize) -> Self {
-        events.fields().get(Made::Scaled(column), || scaled(events.whole(), column))
+        Made::Scaled(column).of(events)
     }
 
     /// An integer column as places in the list of its distinct values, if every segment has them listed and they are few;
     /// as distances from the smallest value otherwise.
     pub(crate) fn compact(events: &Events<'a>, column: usize) -> Self {
-        events.fields().get(Made::Compact(column), || compact(events.whole(), column))
+        Made::Compact(column).of(events)
     }
 
     /// The same column as places among its distinct values, which are narrower than any distance could be but cost a
@@ -152,7 +166,7 @@ impl<'a> Field<'a> {
     /// A dictionary column as ranks of its texts in byte order; the missing value has the last rank, whether any row lacks one
     /// or not.
     pub(crate) fn ranked(events: &Events<'a>, column: usize) -> Self {
-        let field: Self = events.fields().get(Made::Ranked(column), || ranked(events.whole(), column));
+        let field: Self = Made::Ranked(column).of(events);
         let Meaning::Coded(codes) = &field.meaning else { return field };
         let texts = events.texts(column);
         let meaning = Meaning::Ranked(codes.iter().map(|code| texts[*code as usize - 1]).collect());
@@ -171,7 +185,7 @@ impl<'a> Field<'a> {
     /// An integer column as the number of the band that holds the value: band `i` starts at `bounds[i]`, ascending, and
     /// what is below the first bound belongs to band 0.
     pub(crate) fn banded(events: &Events<'a>, column: usize, bounds: &[i64]) -> Self {
-        events.fields().get(Made::Banded(column, bounds.to_vec()), || banded(events.whole(), column, bounds))
+        Made::Banded(column, bounds.to_vec()).of(events)
     }
 
     /// A column of times as numbers of periods of `length` milliseconds since 1970, moved by `shift`: period `n` starts at
@@ -509,12 +523,9 @@ fn banded(events: &Events<'_>, column: usize, bounds: &[i64]) -> Field<'static> 
     let inner = bounds.get(1..).unwrap_or_default();
     let band = |value: i64| inner.partition_point(|bound| *bound <= value);
     let transforms = events.segments().iter().map(|segment| match segment.columns[column].shape() {
-        ColumnView::Integers(Integers::Frame { base, multiplier, .. }) => {
-            let thresholds = inner.iter().filter(|bound| **bound > base).filter_map(|bound| {
-                let distance = i128::from(*bound) - i128::from(base);
-                let multiplier = i128::from(multiplier.max(1));
-                u64::try_from((distance + multiplier - 1) / multiplier).ok()
-            });
+        ColumnView::Integers(Integers::Frame { base, .. }) => {
+            let above = inner.iter().filter(|bound| **bound > base);
+            let thresholds = above.filter_map(|bound| segment.columns[column].packed_from(*bound));
             Transform::Thresholds { add: band(base) as u64, thresholds: thresholds.collect() }
         }
         ColumnView::Integers(Integers::Dictionary { values, .. }) => {

@@ -503,9 +503,9 @@ mod tests {
 
     #[test]
     fn rows_beyond_the_most_parts_are_not_left_to_the_last() {
-        // Two buckets are more than a share, so that parts of whole buckets have less than that.
         let parts = parts_of(&[30; 4096], 2048);
         assert_eq!(parts.iter().filter(|part| **part == 2047).count(), 2);
+        // Two buckets are less than a share and three are more: parts of two each would leave a hundred buckets to the last.
         let parts = parts_of(&[26; 4200], 2048);
         assert!((0..2048).all(|part| parts.iter().filter(|other| **other == part).count() <= 3));
     }

@@ -22,6 +22,17 @@ const SETS: usize = 8;
 /// Where at most one of so many rows is a purchase, the prices of the others are not read.
 const FEW_PURCHASES: usize = 8;
 
+/// A set of views, carts and purchases.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct KindSet(usize);
+
+impl KindSet {
+    /// Whether it has events of this kind.
+    pub(crate) fn has(self, kind: u64) -> bool {
+        self.0 >> kind & 1 == 1
+    }
+}
+
 /// The events of one slot.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Reach {
@@ -41,13 +52,13 @@ impl Reach {
 
     /// Those of them who bought.
     pub(crate) fn buyers(&self) -> u64 {
-        self.who(|did| did(PURCHASE))
+        self.who(|did| did.has(PURCHASE))
     }
 
     /// Those of them of whose kinds of events this is true.
-    pub(crate) fn who(&self, fits: impl Fn(&dyn Fn(u64) -> bool) -> bool) -> u64 {
+    pub(crate) fn who(&self, fits: impl Fn(KindSet) -> bool) -> u64 {
         let sets = self.sets.iter().enumerate();
-        sets.filter(|(set, _)| fits(&|kind| set >> kind & 1 == 1)).map(|(_, count)| count).sum()
+        sets.filter(|(set, _)| fits(KindSet(*set))).map(|(_, count)| count).sum()
     }
 
     fn merge(&mut self, other: &Self) {
@@ -302,6 +313,7 @@ impl Users<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::analysis::kinds::CART;
 
     #[test]
     fn users_are_told_apart_beyond_the_last_number() {
@@ -319,6 +331,9 @@ mod tests {
         counted.slots.iter_mut().for_each(Slot::settle);
         let [first, second] = [counted.slots[0].reach, counted.slots[1].reach];
         assert_eq!((first.users(), first.buyers(), first.events), (4, 1, [3, 0, 1, 2]));
-        assert_eq!((second.users(), second.who(|did| did(1) && !did(PURCHASE)), second.events), (1, 1, [0, 2, 0, 0]));
+        assert_eq!(
+            (second.users(), second.who(|did| did.has(CART) && !did.has(PURCHASE)), second.events),
+            (1, 1, [0, 2, 0, 0])
+        );
     }
 }

@@ -7,10 +7,8 @@
 
 use std::ops::Range;
 
-use cartlog_storage::store::{ColumnView, Integers};
-
 use super::decode::{CHUNK_ROWS, Scratch, mask_between, mask_by_code, mask_one_of, scratch};
-use super::events::{EventColumn, EventSegment, Events};
+use super::events::{EventSegment, Events};
 use super::filter::Filter;
 use crate::event::{BRAND, CATEGORY_CODE, EVENT_TIME, EVENT_TYPE, PRICE, PRODUCT_ID, USER_ID};
 
@@ -203,41 +201,12 @@ fn between(segment: &EventSegment<'_>, column: usize, lowest: i64, highest: i64)
     } else if zone.smallest >= lowest && zone.largest <= highest {
         Verdict::All
     } else {
-        match (packed_from(zone, lowest), packed_to(zone, highest)) {
+        match (zone.packed_from(lowest), zone.packed_to(highest)) {
             (Some(lowest), Some(highest)) if lowest <= highest => {
                 Verdict::Some(Predicate::Between { column, lowest, highest })
             }
             _ => Verdict::None,
         }
-    }
-}
-
-/// The smallest packed number of a column whose value is at least this, whether a row has it or not.
-fn packed_from(column: &EventColumn<'_>, value: i64) -> Option<u64> {
-    match column.shape() {
-        ColumnView::Integers(Integers::Frame { base, multiplier, .. }) => {
-            let (distance, step) = (i128::from(value) - i128::from(base), i128::from(multiplier.max(1)));
-            u64::try_from((distance.max(0) + step - 1) / step).ok()
-        }
-        // A segment's own dictionary ascends.
-        ColumnView::Integers(Integers::Dictionary { values, .. }) => {
-            Some(values.partition_point(|known| *known < value) as u64)
-        }
-        ColumnView::Codes(_) | ColumnView::Identifiers(_) => Some(value.max(0).cast_unsigned()),
-    }
-}
-
-/// The largest packed number of a column whose value is at most this, whether a row has it or not.
-fn packed_to(column: &EventColumn<'_>, value: i64) -> Option<u64> {
-    match column.shape() {
-        ColumnView::Integers(Integers::Frame { base, multiplier, .. }) => {
-            let (distance, step) = (i128::from(value) - i128::from(base), i128::from(multiplier.max(1)));
-            u64::try_from(distance.div_euclid(step)).ok()
-        }
-        ColumnView::Integers(Integers::Dictionary { values, .. }) => {
-            (values.partition_point(|known| *known <= value) as u64).checked_sub(1)
-        }
-        ColumnView::Codes(_) | ColumnView::Identifiers(_) => u64::try_from(value).ok(),
     }
 }
 
@@ -266,7 +235,7 @@ fn one_of(segment: &EventSegment<'_>, column: usize, values: &[i64]) -> Verdict 
     let zone = &segment.columns[column];
     let within = |value: &&i64| (zone.smallest..=zone.largest).contains(value);
     // Of the numbers from the value's on, only the first can be its own.
-    let number = |value: &i64| packed_from(zone, *value).filter(|number| packed_to(zone, *value) == Some(*number));
+    let number = |value: &i64| zone.packed_from(*value).filter(|number| zone.packed_to(*value) == Some(*number));
     let numbers: Vec<u64> = values.iter().filter(within).filter_map(number).collect();
     match numbers.as_slice() {
         [] => Verdict::None,

@@ -151,7 +151,7 @@ impl Answers {
         let Some(first) = questions.next() else { return };
         let second = questions.next();
         let prepared = self.input(view).and_then(|mut input| {
-            // For one question alone, taking its rows out costs more than it gains.
+            // For one question alone, taking its rows out costs more than it gains. (The second was waited for, a moment at most.)
             let rows = if second.is_some() { self.rows.of(view, &mut input)? } else { self.rows.kept(view, &input) };
             Ok((rows, input))
         });
@@ -172,7 +172,8 @@ impl Answers {
             let _ = asked.answer.send(answer);
         };
         let Some(second) = second else { return answer(first, &input) };
-        let input = input.clone().within(input.memory() / ABREAST);
+        let memory = input.memory() / ABREAST;
+        let input = input.within(memory);
         let questions = Mutex::new([first, second].into_iter().chain(questions));
         let next = || lock(&questions).next();
         std::thread::scope(|scope| {

@@ -1,9 +1,8 @@
 //! The rows that the last views cover, kept for whoever asks the next question about the same events.
 //!
 //! Taking them out of the store reads a column of it for each condition, and they take up to a quarter of the memory that a question may
-//! take. A page's questions come together and share them within a turn; but the next view is often one of two that alternate (the
-//! period that is looked at, and the one before it), or the same with another measure. So those of two views are kept, until other views
-//! come or nobody has asked for a while.
+//! take. A page's questions share them within a turn; but a turn ends when its asker takes a moment longer for the next question, and another
+//! viewer's turn may come between. So those of two views are kept, until other views come or nobody has asked for a while.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -8,7 +8,7 @@ use arrow_schema::SchemaRef;
 
 use crate::analysis::field::Field;
 use crate::analysis::kinds::{CART, PURCHASE, VIEW};
-use crate::analysis::reach::reach_unpriced;
+use crate::analysis::reach::{KindSet, reach_unpriced};
 use crate::analysis::result::{self, ResultType, counts, texts};
 use crate::analysis::{Analysis, AnalysisError, Input, Parameters};
 use crate::event::{CATEGORY_CODE, USER_SESSION};
@@ -47,18 +47,17 @@ impl Analysis for ConversionFunnel {
         let categories = vec![Field::ranked(input.events(), CATEGORY_CODE)];
         let reached = reach_unpriced(input, Field::identified(input, USER_SESSION), categories);
         let mut rows = reached.with_events();
-        rows.sort_by_cached_key(|(category, reach)| (Reverse(reach.users()), *category));
-        let counted =
-            |fits: fn(&dyn Fn(u64) -> bool) -> bool| Some(counts(rows.iter().map(|(_, reach)| reach.who(fits))));
+        rows.sort_unstable_by_key(|(category, reach)| (Reverse(reach.users()), *category));
+        let counted = |fits: fn(KindSet) -> bool| Some(counts(rows.iter().map(|(_, reach)| reach.who(fits))));
         result::table(
             self,
             vec![
                 texts(reached.field(0), rows.iter().map(|(category, _)| *category)),
                 counted(|_| true),
-                counted(|did| did(VIEW)),
-                counted(|did| did(CART)),
-                counted(|did| did(PURCHASE)),
-                counted(|did| did(CART) && !did(PURCHASE)),
+                counted(|did| did.has(VIEW)),
+                counted(|did| did.has(CART)),
+                counted(|did| did.has(PURCHASE)),
+                counted(|did| did.has(CART) && !did.has(PURCHASE)),
             ],
         )
     }

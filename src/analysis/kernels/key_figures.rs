@@ -53,15 +53,15 @@ impl Analysis for KeyFigures {
         let all_of = |slots: &Slots<'_>| slots.with_events().first().map(|(_, reach)| *reach).unwrap_or_default();
         let sold = all_of(&reach(input, Field::offset(input.events(), USER_ID), Vec::new()));
         let sessions = all_of(&reach_unpriced(input, Field::identified(input, USER_SESSION), Vec::new()));
-        let (all, carted, orders) = (sessions.users(), sessions.who(|did| did(CART)), sessions.buyers());
-        let abandoned = sessions.who(|did| did(CART) && !did(PURCHASE));
+        let (all, carted, orders) = (sessions.users(), sessions.who(|did| did.has(CART)), sessions.buyers());
+        let abandoned = sessions.who(|did| did.has(CART) && !did.has(PURCHASE));
         let share = |part: u64, whole: u64| (whole > 0).then(|| part as f64 / whole as f64);
         let numbers = [
             sold.events.iter().sum(),
             sold.users(),
             sold.buyers(),
             all,
-            sessions.who(|did| did(VIEW)),
+            sessions.who(|did| did.has(VIEW)),
             carted,
             abandoned,
             orders,
