@@ -124,9 +124,9 @@ impl Chosen {
     pub fn input<'c>(&'c self, input: &Input<'c>) -> Input<'c> {
         let Some(taken) = &self.segments else { return input.clone() };
         let from = input.in_best_order();
-        let segments = from.events().segments().iter().zip(taken).map(|(segment, chosen)| EventSegment {
-            rows: chosen.rows,
-            columns: segment.columns.iter().enumerate().map(|(place, column)| chosen.column(place, column)).collect(),
+        let segments = from.events().segments().iter().zip(taken).map(|(segment, chosen)| {
+            let columns = segment.columns.iter().enumerate().map(|(place, column)| chosen.column(place, column));
+            EventSegment::new(chosen.rows, columns.collect())
         });
         let events = from.events().part(segments.collect());
         Input::new(events, &Filter::default()).within(input.memory())

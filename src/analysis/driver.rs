@@ -8,15 +8,16 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use cartlog_storage::store::Snapshot;
+use cartlog_storage::store::{ColumnView, Integers, Segment, Snapshot};
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
 use super::AnalysisError;
-use super::decode::{CHUNK_ROWS, Scratch, count_below, count_few_below};
+use super::decode::{CHUNK_ROWS, Scratch, affine, count_below, count_few_below, gather};
 use super::events::{EventSegment, Events, Shared};
 use super::field::Field;
 use super::filter::Filter;
 use super::selection::{Selected, Selection, SelectionScratch};
+use super::summary::{EventSummary, Summaries};
 use crate::event::USER_ID;
 
 /// Rows dealt at once.
@@ -39,6 +40,8 @@ pub struct Input<'a> {
     sorted: Option<Box<Input<'a>>>,
     /// Whether the filter skips most of the events in the order that they were stored in, and not in the other.
     skips_most: bool,
+    /// What segments come to, if that is kept.
+    summaries: Option<&'a Summaries>,
 }
 
 /// A kernel over chunks of rows.
@@ -95,7 +98,15 @@ impl<'a> Input<'a> {
     #[must_use]
     pub fn new(events: Events<'a>, filter: &Filter) -> Self {
         let selection = Selection::new(&events, filter);
-        Self { events, selection, filter: filter.clone(), memory: DEFAULT_MEMORY, sorted: None, skips_most: false }
+        Self {
+            events,
+            selection,
+            filter: filter.clone(),
+            memory: DEFAULT_MEMORY,
+            sorted: None,
+            skips_most: false,
+            summaries: None,
+        }
     }
 
     /// The same with the same events once more, in order of their users as far as they are, unless the filter skips most of them in the
@@ -105,6 +116,28 @@ impl<'a> Input<'a> {
         let sorted = Self::new(sorted, &self.filter).within(self.memory);
         let skips_most = self.candidate_rows() < sorted.candidate_rows() / 2;
         Self { sorted: Some(Box::new(sorted)), skips_most, ..self }
+    }
+
+    /// The same with what its segments come to, which are those of a snapshot: whatever adds up reads that where it is kept.
+    #[must_use]
+    pub fn beside_summaries(self, summaries: &'a Summaries) -> Self {
+        Self { summaries: Some(summaries), ..self }
+    }
+
+    /// The same with a summary in the place of each segment that has one, wherever that tells the covered rows: for a kernel that asks
+    /// each row how many it stands for, and for no column that the summary doesn't keep. Of a summary of one type of events, only
+    /// those are to be asked for ([`Input::only`]).
+    pub(crate) fn summarised(&self, summary: &EventSummary) -> Self {
+        let kept: Vec<Option<&Segment>> = self.summaries.iter().flat_map(|known| known.segments(summary)).collect();
+        if kept.len() != self.events.segments().len() || kept.iter().all(Option::is_none) {
+            return self.clone();
+        }
+        let stands = |place: usize| self.selection.asks_only(place, |column| summary.is_exact(column));
+        let segments = self.events.segments().iter().zip(kept).enumerate().map(|(place, (segment, kept))| match kept {
+            Some(kept) if stands(place) => segment.summarised(summary, kept),
+            _ => segment.clone(),
+        });
+        Self::new(self.events.replaced(segments.collect()), &self.filter).within(self.memory)
     }
 
     /// What an analysis reads that brings users or sessions together: the events in order of users if they are there, or these.
@@ -179,6 +212,11 @@ impl<'a> Input<'a> {
     /// Rows in segments that the filter doesn't skip: an upper bound of the rows covered.
     pub(crate) fn candidate_rows(&self) -> usize {
         self.candidates().map(|(_, segment)| segment.rows).sum()
+    }
+
+    /// The same, where rows of summaries are as many as they stand for.
+    pub(crate) fn candidate_events(&self) -> usize {
+        self.candidates().map(|(_, segment)| segment.events()).sum()
     }
 
     /// The segments that the filter doesn't skip, with their places.
@@ -263,6 +301,22 @@ impl Chunk<'_> {
             Selected::All => self.rows.len(),
             Selected::Rows(rows) => rows.len(),
         }
+    }
+
+    /// How many events each selected row stands for; `None` where each is one.
+    pub(crate) fn counts<'s>(&self, out: &'s mut Scratch<u64>) -> Option<&'s [u64]> {
+        let stands_for = self.columns.stands_for.as_ref()?;
+        let numbers = &mut out[..self.rows.len()];
+        match stands_for.counts.view() {
+            ColumnView::Integers(Integers::Frame { base, multiplier, packed }) => {
+                affine(packed, self.rows.clone(), multiplier.cast_unsigned(), base.cast_unsigned(), numbers);
+            }
+            ColumnView::Integers(Integers::Dictionary { values, codes }) => {
+                gather(codes, self.rows.clone(), values, 0, numbers);
+            }
+            ColumnView::Codes(_) | ColumnView::Identifiers(_) => {}
+        }
+        Some(self.keep_selected(out))
     }
 
     /// How many selected rows' packed numbers of a column are below `limit`.

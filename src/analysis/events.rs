@@ -10,6 +10,7 @@ use super::AnalysisError;
 use super::decode::repacked;
 use super::field::Fields;
 use super::numbering::Numbering;
+use super::summary::EventSummary;
 use crate::event::{self, BRAND, CATEGORY_CODE, EVENT_TYPE};
 
 /// Segments of events, in any order, with the texts that their codes stand for.
@@ -51,6 +52,19 @@ pub struct EventSegment<'a> {
     pub rows: usize,
     /// One entry a column of [`event::schema`](crate::event::schema).
     pub columns: Vec<EventColumn<'a>>,
+    /// What its rows stand for, if it is a summary of others.
+    pub(super) stands_for: Option<StandsFor<'a>>,
+}
+
+/// What the rows of a summary stand for. Its columns' bounds are those of the segment that it is of.
+#[derive(Debug, Clone)]
+pub(super) struct StandsFor<'a> {
+    /// The segment's rows.
+    pub(super) rows: usize,
+    /// How many of them each row stands for.
+    pub(super) counts: EventColumn<'a>,
+    /// The columns whose values are those of the segment's rows.
+    exact: Vec<usize>,
 }
 
 /// A column with what is known of it without reading its rows.
@@ -102,9 +116,13 @@ impl<'a> Events<'a> {
             let (got, expected) = (describe(got.get(column)), describe(expected.get(column)));
             return Err(AnalysisError::NotEvents { column, got, expected });
         }
-        let segments = snapshot.segments().iter().map(|segment| EventSegment::of(segment));
+        Ok(Self::among(snapshot, snapshot.segments().iter().map(|segment| EventSegment::of(segment)).collect()))
+    }
+
+    /// Some segments of a snapshot of events.
+    pub(super) fn among(snapshot: &'a Snapshot, segments: Vec<EventSegment<'a>>) -> Self {
         let texts = |column: usize| snapshot.dictionary(column).iter().collect();
-        Ok(Self::new(segments.collect(), texts(EVENT_TYPE), texts(CATEGORY_CODE), texts(BRAND)))
+        Self::new(segments, texts(EVENT_TYPE), texts(CATEGORY_CODE), texts(BRAND))
     }
 
     /// The same events in order of their users, as far as the snapshot has a sorted copy of that order: the copy's segments, and
@@ -139,6 +157,11 @@ impl<'a> Events<'a> {
         'a: 'b,
     {
         Events { segments, whole: Some(Arc::new(self.clone())), ..self.clone() }
+    }
+
+    /// The same with other segments in the place of these, about which nothing is known yet.
+    pub(super) fn replaced(&self, segments: Vec<EventSegment<'a>>) -> Self {
+        Self { segments, known: Arc::default(), whole: None, is_shared: false, ..self.clone() }
     }
 
     /// The events that these are a part of, or themselves: their encodings are those of all segments that a part could have rows of.
@@ -183,7 +206,7 @@ impl<'a> Events<'a> {
 
     /// The smallest and the largest value of an integer column, or bounds of them; `None` without rows.
     pub(crate) fn range(&self, column: usize) -> Option<(i64, i64)> {
-        let ranges = self.segments.iter().filter(|segment| segment.rows > 0).map(|segment| {
+        let ranges = self.segments.iter().filter(|segment| segment.events() > 0).map(|segment| {
             let column = &segment.columns[column];
             (column.smallest, column.largest)
         });
@@ -193,9 +216,39 @@ impl<'a> Events<'a> {
 
 impl<'a> EventSegment<'a> {
     /// A segment of events.
-    fn of(segment: &'a Segment) -> Self {
+    pub(super) fn of(segment: &'a Segment) -> Self {
         let columns = (0..event::schema().columns.len()).map(|column| EventColumn::of(segment, column));
-        Self { rows: segment.rows(), columns: columns.collect() }
+        Self::new(segment.rows(), columns.collect())
+    }
+
+    /// Rows of these columns.
+    #[must_use]
+    pub fn new(rows: usize, columns: Vec<EventColumn<'a>>) -> Self {
+        Self { rows, columns, stands_for: None }
+    }
+
+    /// A summary of this segment in its place. A column that it doesn't keep has no value that means anything.
+    pub(super) fn summarised(&self, summary: &EventSummary, rows: &'a Segment) -> Self {
+        let nothing = ColumnView::Codes(Packed::Zero(rows.rows()));
+        let columns = self.columns.iter().enumerate().map(|(column, zone)| {
+            let kept = summary.place(column).map(|place| EventColumn::of(rows, place));
+            let values = kept.map_or(Values::View(nothing), |kept| kept.values);
+            EventColumn { values, smallest: zone.smallest, largest: zone.largest, is_ascending: false }
+        });
+        let counts = EventColumn::of(rows, summary.place_of_rows());
+        let exact = (0..self.columns.len()).filter(|column| summary.is_exact(*column)).collect();
+        let stands_for = StandsFor { rows: self.rows, counts, exact };
+        Self { rows: rows.rows(), columns: columns.collect(), stands_for: Some(stands_for) }
+    }
+
+    /// Rows of the segment that this is of: its own, or those that they stand for.
+    pub(super) fn events(&self) -> usize {
+        self.stands_for.as_ref().map_or(self.rows, |stands_for| stands_for.rows)
+    }
+
+    /// Whether a column's values are those of the events, so that a filter can ask for them.
+    pub(super) fn is_exact(&self, column: usize) -> bool {
+        self.stands_for.as_ref().is_none_or(|stands_for| stands_for.exact.contains(&column))
     }
 }
 

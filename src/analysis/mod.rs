@@ -9,6 +9,7 @@
 //!   together, but where `ordered` finds that they are, `pairs` finds which keys there are, `tally` counts within one group, `quantiles`
 //!   selects without sorting; `numbering` numbers sessions over all segments, `apart` each segment's by themselves, `products` adds up by
 //!   product;
+//! - `summary` keeps what segments come to beside them, so that what adds up needs not be added up again;
 //! - `ahead` asks for memory before it is needed, `room` is memory in large pages;
 //! - `decode` widens a chunk of a column; everything above works on plain slices of one type.
 //!
@@ -44,6 +45,7 @@ mod result;
 mod room;
 mod selection;
 mod sort;
+mod summary;
 mod tally;
 mod top;
 mod totals;
@@ -63,3 +65,4 @@ pub use filter::{Filter, Missing};
 pub use parameter::{Parameter, ParameterKind, Parameters};
 pub use registry::{Analysis, find, listed, of_table, registry};
 pub use selection::Selection;
+pub use summary::{KeptSummaries, Summaries};

@@ -112,9 +112,23 @@ struct CountDigit<'a> {
     shift: u32,
 }
 
+impl CountDigit<'_> {
+    /// The counter of a row's digit; `None` if no wanted value lies where the digits before lead.
+    #[inline]
+    fn slot(&self, group: usize, value: u64) -> Option<usize> {
+        let mut node = group;
+        for level in &self.selector.levels {
+            node = (level.children[slot(node, value, level.shift, level.bits)] as usize).checked_sub(1)?;
+        }
+        Some(slot(node, value, self.shift, self.bits))
+    }
+}
+
 struct Counts {
     groups: Scratch<u64>,
     values: Scratch<u64>,
+    /// Events that rows stand for.
+    events: Scratch<u64>,
     counts: Vec<u64>,
 }
 
@@ -122,32 +136,33 @@ impl Scan for CountDigit<'_> {
     type Partial = Counts;
 
     fn start(&self) -> Counts {
-        Counts { groups: scratch(), values: scratch(), counts: vec![0; self.selector.nodes << self.bits] }
+        Counts {
+            groups: scratch(),
+            values: scratch(),
+            events: scratch(),
+            counts: vec![0; self.selector.nodes << self.bits],
+        }
     }
 
     fn scan(&self, partial: &mut Counts, chunk: &Chunk<'_>) {
         let groups = chunk.ordinals(self.selector.groups, &mut partial.groups);
         let values = chunk.ordinals(self.selector.values, &mut partial.values);
         let rows = groups.iter().zip(values);
-        let Some((first, rest)) = self.selector.levels.split_first() else {
+        if let Some(events) = chunk.counts(&mut partial.events) {
+            for ((group, value), events) in rows.zip(events) {
+                if let Some(slot) = self.slot(index(*group), *value) {
+                    partial.counts[slot] += events;
+                }
+            }
+        } else if self.selector.levels.is_empty() {
             for (group, value) in rows {
                 partial.counts[slot(index(*group), *value, self.shift, self.bits)] += 1;
             }
-            return;
-        };
-        for (group, value) in rows {
-            let mut child = first.children[slot(index(*group), *value, first.shift, first.bits)];
-            if child == 0 {
-                continue;
-            }
-            for level in rest {
-                child = level.children[slot(child as usize - 1, *value, level.shift, level.bits)];
-                if child == 0 {
-                    break;
+        } else {
+            for (group, value) in rows {
+                if let Some(slot) = self.slot(index(*group), *value) {
+                    partial.counts[slot] += 1;
                 }
-            }
-            if child != 0 {
-                partial.counts[slot(child as usize - 1, *value, self.shift, self.bits)] += 1;
             }
         }
     }

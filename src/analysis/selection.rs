@@ -87,10 +87,14 @@ impl Selection {
         ];
         let segments = events.segments().iter().map(|segment| {
             let ranges = [(EVENT_TIME, filter.instants()), (PRICE, filter.prices())];
-            let ranges = ranges.iter().map(|(column, (lowest, highest))| between(segment, *column, *lowest, *highest));
-            let codes = allowed.iter().map(|(column, allowed)| by_code(segment, *column, allowed));
-            let ids = wanted.iter().map(|(column, wanted)| one_of(segment, *column, wanted));
-            combine(ranges.chain(codes).chain(ids))
+            let ranges = ranges
+                .iter()
+                .map(|(column, (lowest, highest))| (*column, between(segment, *column, *lowest, *highest)));
+            let codes = allowed.iter().map(|(column, allowed)| (*column, by_code(segment, *column, allowed)));
+            let ids = wanted.iter().map(|(column, wanted)| (*column, one_of(segment, *column, wanted)));
+            // What a summary doesn't keep holds for all of its rows, or it wouldn't stand here.
+            let asked = ranges.chain(codes).chain(ids).filter(|(column, _)| segment.is_exact(*column));
+            combine(asked.map(|(_, verdict)| verdict))
         });
         Self { segments: segments.collect() }
     }
@@ -110,6 +114,15 @@ impl Selection {
     /// Whether every row of a segment is known to be covered.
     pub(crate) fn covers(&self, segment: usize) -> bool {
         matches!(self.segments[segment], SegmentSelection::All)
+    }
+
+    /// Whether nothing but values of some columns tells which rows of a segment are covered, if any.
+    pub(super) fn asks_only(&self, segment: usize, mut of: impl FnMut(usize) -> bool) -> bool {
+        match &self.segments[segment] {
+            SegmentSelection::None => false,
+            SegmentSelection::All => true,
+            SegmentSelection::Where(predicates) => predicates.iter().all(|predicate| of(predicate.column())),
+        }
     }
 
     /// Appends the covered rows among `rows` of a segment to `into`, ascending.
@@ -170,6 +183,12 @@ fn numbers_of(mask: &[u8], rows: &mut Scratch<u16>) -> usize {
 }
 
 impl Predicate {
+    fn column(&self) -> usize {
+        match self {
+            Self::Between { column, .. } | Self::OneOf { column, .. } | Self::Allowed { column, .. } => *column,
+        }
+    }
+
     fn apply(&self, segment: &EventSegment<'_>, rows: Range<usize>, mask: &mut [u8]) {
         match self {
             Self::Between { column, lowest, highest } => {

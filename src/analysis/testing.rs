@@ -13,7 +13,7 @@ use cartlog_storage::store::{
 };
 use proptest::prelude::*;
 
-use super::{Chosen, EventColumn, EventSegment, Events, Filter, Input, Missing, Parameters, registry};
+use super::{Chosen, EventColumn, EventSegment, Events, Filter, Input, Missing, Parameters, Summaries, registry};
 use crate::event::{self, BRAND, CATEGORY_CODE, EVENT_TYPE};
 
 /// One event as a row.
@@ -342,10 +342,10 @@ impl Stored {
 
     /// The events as kernels see them.
     pub(crate) fn events(&self) -> Events<'_> {
-        let segments = self.segments.iter().map(|(rows, columns)| EventSegment {
-            rows: *rows,
-            columns: columns.iter().map(StoredColumn::view).collect(),
-        });
+        let segments = self
+            .segments
+            .iter()
+            .map(|(rows, columns)| EventSegment::new(*rows, columns.iter().map(StoredColumn::view).collect()));
         let [event_types, categories, brands] =
             self.texts.each_ref().map(|texts| texts.iter().map(String::as_str).collect());
         Events::new(segments.collect(), event_types, categories, brands)
@@ -472,6 +472,8 @@ pub(crate) fn check(events: &[Event], filter: &Filter, segment_rows: usize, choi
     let taken: Vec<Input<'_>> = chosen.iter().zip(&shared).map(|(chosen, input)| chosen.input(input)).collect();
     let snapshot = snapshot(events, segment_rows);
     let loaded = Input::of(&snapshot, filter).unwrap();
+    let summaries = Summaries::made(&snapshot);
+    let summarised = loaded.clone().beside_summaries(&summaries);
     let covered: Vec<Event> = events.iter().filter(|event| covers(filter, event)).cloned().collect();
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
     for analysis in registry() {
@@ -485,12 +487,12 @@ pub(crate) fn check(events: &[Event], filter: &Filter, segment_rows: usize, choi
             let again = pool.install(|| analysis.run(&frugal, &parameters)).unwrap();
             assert_eq!(table.rows, again.rows, "{} with {set:?} and no memory", analysis.name());
             let frugal = Input::new(stored.events(), filter).beside(copy.events()).within(1);
-            for sorted in sorted.iter().chain([&loaded, &frugal, &shared[1]]).chain(&taken) {
+            for sorted in sorted.iter().chain([&loaded, &summarised, &frugal, &shared[1]]).chain(&taken) {
                 let again = pool.install(|| analysis.run(sorted, &parameters)).unwrap();
                 assert_eq!(
                     table.rows,
                     again.rows,
-                    "{} with {set:?}, of a store, shared, and {copied} rows sorted",
+                    "{} with {set:?}, of a store, its summaries, shared, and {copied} rows sorted",
                     analysis.name()
                 );
             }

@@ -9,16 +9,21 @@ use super::group::{Parts, group};
 use super::keys::{Key, KeyScratch, Layout};
 use super::tally::Tally;
 
+/// Whether keys are counted in an array, where a row may stand for several.
+pub(crate) fn is_counted(layout: &Layout<'_>) -> bool {
+    layout.bits() <= MAX_ARRAY_BITS
+}
+
 /// Bits of keys that are counted in an array of one counter each: 8 MiB a worker, of which only what occurs is touched.
 const MAX_ARRAY_BITS: u32 = 20;
 
 /// The `limit` keys that most of the selected rows have, each with its number of rows: most first, among equals the smaller
 /// key first.
 ///
-/// Small key spaces are counted in an array, in one scan; others are brought together by [`group`].
+/// Small key spaces are counted in an array, in one scan; others are brought together by [`group`], which summaries are not for.
 pub(crate) fn most_frequent(input: &Input<'_>, layout: &Layout<'_>, limit: usize) -> Vec<(u128, u64)> {
     let mut top = Top::new(limit);
-    if layout.bits() <= MAX_ARRAY_BITS {
+    if is_counted(layout) {
         let counting = Count { layout };
         let mut counts = scan(input, &counting);
         counting.translate(&mut counts);
@@ -85,6 +90,8 @@ struct Counts {
     /// The segment whose rows are counted by place, and their counts.
     segment: usize,
     by_place: Vec<u32>,
+    /// Events that rows stand for.
+    events: Scratch<u64>,
     /// By key.
     counts: Vec<u64>,
 }
@@ -119,6 +126,7 @@ impl Scan for Count<'_> {
             places: scratch(),
             segment: 0,
             by_place: Vec::new(),
+            events: scratch(),
             counts: vec![0; 1 << self.layout.bits()],
         }
     }
@@ -128,7 +136,11 @@ impl Scan for Count<'_> {
             self.translate(partial);
             partial.segment = chunk.segment();
         }
-        if let Some((places, combinations)) = chunk.places(&self.fields(), MOST_PLACES, &mut partial.places) {
+        if let Some(events) = chunk.counts(&mut partial.events) {
+            for (key, events) in self.layout.keys(chunk, &mut partial.scratch).iter().zip(events) {
+                partial.counts[index(*key)] += events;
+            }
+        } else if let Some((places, combinations)) = chunk.places(&self.fields(), MOST_PLACES, &mut partial.places) {
             partial.by_place.resize(combinations, 0);
             for place in places {
                 partial.by_place[*place as usize] += 1;

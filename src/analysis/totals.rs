@@ -65,6 +65,8 @@ struct Sums {
     groups: Scratch<u64>,
     places: Scratch<u32>,
     prices: Scratch<u64>,
+    /// Events that rows stand for.
+    events: Scratch<u64>,
     /// The segment whose rows are added up by place.
     segment: usize,
     by_place: Vec<Narrow>,
@@ -114,6 +116,7 @@ impl Scan for Sum<'_> {
             groups: scratch(),
             places: scratch(),
             prices: scratch(),
+            events: scratch(),
             segment: 0,
             by_place: Vec::new(),
             steps: vec![none; self.groups.count()],
@@ -126,6 +129,15 @@ impl Scan for Sum<'_> {
             partial.segment = chunk.segment();
         }
         let prices = chunk.ordinals(self.prices, &mut partial.prices);
+        if let Some(events) = chunk.counts(&mut partial.events) {
+            let groups = chunk.ordinals(self.groups, &mut partial.groups);
+            for ((group, price), count) in groups.iter().zip(prices).zip(events) {
+                let (count, price) = (*count, *price);
+                let sum = u128::from(price) * u128::from(count);
+                partial.steps[index(*group)].merge(&Steps { count, sum, smallest: price, largest: price });
+            }
+            return;
+        }
         let places = chunk.places(&[self.groups], MOST_PLACES, &mut partial.places);
         if let Some((places, groups)) = places.filter(|_| self.prices.bits() <= NARROW_BITS) {
             partial.by_place.resize(groups, Narrow::NONE);

@@ -368,6 +368,9 @@ pub(crate) struct Analyze {
     /// Answer N times over and print how long that takes, in place of the tables
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), conflicts_with_all = ["format", "out"])]
     pub(crate) repeat: Option<u32>,
+    /// Read every event, and neither use nor keep summaries of them
+    #[arg(long)]
+    pub(crate) afresh: bool,
     /// Which events.
     #[command(flatten)]
     pub(crate) filters: Filters,

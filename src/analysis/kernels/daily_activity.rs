@@ -18,8 +18,9 @@ use crate::analysis::keys::{Key, Layout};
 use crate::analysis::pairing::{PairScratch, Pairing};
 use crate::analysis::result::{self, ResultType, counts, days, decimals, texts};
 use crate::analysis::sort::runs;
+use crate::analysis::summary::{DAYS, SALES};
 use crate::analysis::totals::money;
-use crate::analysis::{Analysis, AnalysisError, Input, Parameters};
+use crate::analysis::{Analysis, AnalysisError, Events, Input, Parameters};
 use crate::event::{BRAND, CATEGORY_CODE, EVENT_TIME, EVENT_TYPE, PRICE};
 use crate::table::Table;
 
@@ -68,18 +69,21 @@ struct Counting<'a>(&'a Slots<'a>);
 /// Revenue by day and pair, of purchases alone: distances from the smallest price, below `2^64` in all.
 struct Selling<'a> {
     slots: &'a Slots<'a>,
+    days: &'a Field<'a>,
     prices: &'a Field<'a>,
 }
 
 struct Buffers {
     slots: Scratch<u32>,
     ordinals: Scratch<u64>,
+    /// Events that rows stand for.
+    counts: Scratch<u64>,
     pairs: PairScratch,
 }
 
 impl Buffers {
     fn new() -> Self {
-        Self { slots: scratch(), ordinals: scratch(), pairs: PairScratch::new() }
+        Self { slots: scratch(), ordinals: scratch(), counts: scratch(), pairs: PairScratch::new() }
     }
 }
 
@@ -92,13 +96,15 @@ impl Scan for Counting<'_> {
 
     #[expect(clippy::cast_possible_truncation, reason = "slots are counted in memory, in fewer than 2^32 entries")]
     fn scan(&self, (events, buffers): &mut Self::Partial, chunk: &Chunk<'_>) {
-        let Buffers { slots, ordinals, pairs } = buffers;
+        let Buffers { slots, ordinals, counts, pairs } = buffers;
         let (slots, types, width) =
             (&mut slots[..chunk.len()], self.0.types.count() as u32, self.0.pairs.count() as u32);
         chunk.put_ordinals(self.0.days, ordinals, slots, |slot, day| *slot = day as u32 * types);
         chunk.put_ordinals(self.0.types, ordinals, slots, |slot, kind| *slot = (*slot + kind as u32) * width);
-        for (slot, pair) in slots.iter().zip(self.0.pairs.numbers(chunk, pairs)) {
-            events[index(slot + pair)] += 1;
+        let slots = slots.iter().zip(self.0.pairs.numbers(chunk, pairs)).map(|(slot, pair)| index(slot + pair));
+        match chunk.counts(counts) {
+            None => slots.for_each(|slot| events[slot] += 1),
+            Some(counts) => slots.zip(counts).for_each(|(slot, count)| events[slot] += *count as u32),
         }
     }
 
@@ -116,12 +122,14 @@ impl Scan for Selling<'_> {
 
     #[expect(clippy::cast_possible_truncation, reason = "slots are counted in memory, in fewer than 2^32 entries")]
     fn scan(&self, (sums, buffers): &mut Self::Partial, chunk: &Chunk<'_>) {
-        let Buffers { slots, ordinals, pairs } = buffers;
+        let Buffers { slots, ordinals, counts, pairs } = buffers;
         let (slots, width) = (&mut slots[..chunk.len()], self.slots.pairs.count() as u32);
-        chunk.put_ordinals(self.slots.days, ordinals, slots, |slot, day| *slot = day as u32 * width);
+        chunk.put_ordinals(self.days, ordinals, slots, |slot, day| *slot = day as u32 * width);
         let prices = chunk.ordinals(self.prices, ordinals);
-        for ((slot, pair), price) in slots.iter().zip(self.slots.pairs.numbers(chunk, pairs)).zip(prices) {
-            sums[index(slot + pair)] += price;
+        let slots = slots.iter().zip(self.slots.pairs.numbers(chunk, pairs)).map(|(slot, pair)| index(slot + pair));
+        match chunk.counts(counts) {
+            None => slots.zip(prices).for_each(|(slot, price)| sums[slot] += price),
+            Some(counts) => slots.zip(prices).zip(counts).for_each(|((slot, price), count)| sums[slot] += price * count),
         }
     }
 
@@ -130,14 +138,29 @@ impl Scan for Selling<'_> {
     }
 }
 
-/// Counts and adds up in tables; `None` where those would be too large, or sums too great.
-fn by_slot(input: &Input<'_>, [days, types, categories, brands]: [&Field<'_>; GROUP]) -> Option<Vec<Activity>> {
-    let rows = input.candidate_rows();
-    let prices = Field::offset(input.events(), PRICE);
+/// Day, type, category and brand of a row.
+fn group_of<'a>(events: &Events<'a>) -> [Field<'a>; GROUP] {
+    [
+        Field::periods(events, EVENT_TIME, DAY, 0),
+        Field::ranked(events, EVENT_TYPE),
+        Field::ranked(events, CATEGORY_CODE),
+        Field::ranked(events, BRAND),
+    ]
+}
+
+/// Counts and adds up in tables, from summaries where they are there; `None` where those would be too large, or sums too great.
+fn by_slot(input: &Input<'_>) -> Option<Vec<Activity>> {
+    let sales = input.summarised(&SALES);
+    let input = input.summarised(&DAYS);
+    let [days, types, categories, brands] = &group_of(input.events());
+    // The same days, as they are encoded there.
+    let days_of_sales = Field::periods(sales.events(), EVENT_TIME, DAY, 0);
+    let rows = input.candidate_events();
+    let prices = Field::offset(sales.events(), PRICE);
     u64::try_from(rows as u128 * u128::from(prices.maximum())).ok()?;
     u32::try_from(rows).ok()?;
     let memory = input.memory() / SHARE_OF_MEMORY;
-    let pairs = Pairing::find(input, (CATEGORY_CODE, categories), (BRAND, brands), memory)?;
+    let pairs = Pairing::find(&input, (CATEGORY_CODE, categories), (BRAND, brands), memory)?;
     let slots = days.count().checked_mul(types.count())?.checked_mul(pairs.count())?;
     if slots > rows.max(FEW_SLOTS) {
         return None;
@@ -148,8 +171,8 @@ fn by_slot(input: &Input<'_>, [days, types, categories, brands]: [&Field<'_>; GR
     }
     let (width, purchase) = (pairs.count(), purchase(types));
     let slots = Slots { days, types, pairs };
-    let (events, _) = scan(input, &Counting(&slots));
-    let (sums, _) = scan(&input.only(PURCHASE), &Selling { slots: &slots, prices: &prices });
+    let (events, _) = scan(&input, &Counting(&slots));
+    let (sums, _) = scan(&sales.only(PURCHASE), &Selling { slots: &slots, days: &days_of_sales, prices: &prices });
     let (base, step) = prices.base_and_step();
     let mut rows = Vec::new();
     for (section, events) in (0_u64..).zip(events.chunks(width.max(1))) {
@@ -238,13 +261,8 @@ impl Analysis for DailyActivity {
 
     fn run(&self, input: &Input<'_>, _parameters: &Parameters) -> Result<Table, AnalysisError> {
         let events = input.events();
-        let mut fields = vec![
-            Field::periods(events, EVENT_TIME, DAY, 0),
-            Field::ranked(events, EVENT_TYPE),
-            Field::ranked(events, CATEGORY_CODE),
-            Field::ranked(events, BRAND),
-        ];
-        let in_slots = by_slot(input, [0, 1, 2, 3].map(|place| &fields[place]));
+        let mut fields = Vec::from(group_of(events));
+        let in_slots = by_slot(input);
         if in_slots.is_none() {
             fields.push(Field::scaled(events, PRICE));
         }

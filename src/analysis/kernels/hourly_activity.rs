@@ -6,11 +6,12 @@
 
 use arrow_schema::SchemaRef;
 
-use crate::analysis::decode::{Scratch, scratch};
+use crate::analysis::decode::{Scratch, index, scratch};
 use crate::analysis::driver::{Chunk, Scan, scan};
 use crate::analysis::field::Field;
 use crate::analysis::kinds::{self, KINDS};
 use crate::analysis::result::{self, ResultType, counts, integers};
+use crate::analysis::summary::HOURS;
 use crate::analysis::{Analysis, AnalysisError, Input, Parameters};
 use crate::event::{EVENT_TIME, EVENT_TYPE};
 use crate::table::Table;
@@ -43,21 +44,31 @@ struct Slots {
     events: Vec<[u64; LANES]>,
     places: Scratch<u32>,
     ordinals: Scratch<u64>,
+    /// Events that rows stand for.
+    counts: Scratch<u64>,
 }
 
 impl Scan for Activity<'_> {
     type Partial = Slots;
 
     fn start(&self) -> Slots {
-        Slots { events: vec![[0; LANES]; WEEK_HOURS as usize * KINDS], places: scratch(), ordinals: scratch() }
+        let events = vec![[0; LANES]; WEEK_HOURS as usize * KINDS];
+        Slots { events, places: scratch(), ordinals: scratch(), counts: scratch() }
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "all hours of the years 1 to 9999 are below 2^27")]
     fn scan(&self, partial: &mut Slots, chunk: &Chunk<'_>) {
-        let Slots { events, places, ordinals } = partial;
+        let Slots { events, places, ordinals, counts } = partial;
         let (places, start) = (&mut places[..chunk.len()], self.start);
         chunk.put_ordinals(&self.hours, ordinals, places, |place, hour| *place = hour as u32);
         let first = places.first().copied().unwrap_or_default();
+        if let Some(counts) = chunk.counts(counts) {
+            let kinds = chunk.ordinals(&self.kinds, ordinals);
+            for ((hour, kind), count) in places.iter().zip(kinds).zip(counts) {
+                events[index((start + hour) % WEEK_HOURS) * KINDS + index(*kind)][0] += count;
+            }
+            return;
+        }
         let is_one = places.iter().fold(0, |differing, hour| differing | (hour ^ first)) == 0;
         let place_of = |hour: u32| (start + hour) % WEEK_HOURS * KINDS as u32;
         if let Some(kinds) = self.kinds.listed(chunk.segment()).filter(|kinds| is_one && kinds.len() <= FEW_TYPES) {
@@ -111,6 +122,7 @@ impl Analysis for HourlyActivity {
     }
 
     fn run(&self, input: &Input<'_>, _parameters: &Parameters) -> Result<Table, AnalysisError> {
+        let input = &input.summarised(&HOURS);
         let hours = Field::periods(input.events(), EVENT_TIME, HOUR, 0);
         let start = (hours.value(0) + SINCE_MONDAY).rem_euclid(WEEK_HOURS.into());
         let start = u32::try_from(start).unwrap_or_default();

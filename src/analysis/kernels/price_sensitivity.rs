@@ -5,6 +5,7 @@ use arrow_schema::SchemaRef;
 use crate::analysis::field::Field;
 use crate::analysis::quantiles::quantiles;
 use crate::analysis::result::{self, ResultType, averages, counts, decimals, texts};
+use crate::analysis::summary::PRICES;
 use crate::analysis::totals::totals;
 use crate::analysis::{Analysis, AnalysisError, Input, Parameters};
 use crate::event::{CATEGORY_CODE, PRICE};
@@ -43,6 +44,7 @@ impl Analysis for PriceSensitivity {
     }
 
     fn run(&self, input: &Input<'_>, _parameters: &Parameters) -> Result<Table, AnalysisError> {
+        let input = &input.summarised(&PRICES);
         let events = input.events();
         let (categories, prices) = (Field::ranked(events, CATEGORY_CODE), Field::scaled(events, PRICE));
         let totals = totals(input, &categories, &prices);

@@ -7,7 +7,8 @@ use arrow_schema::SchemaRef;
 use crate::analysis::field::Field;
 use crate::analysis::keys::Layout;
 use crate::analysis::result::{self, ResultType, counts, integers, texts};
-use crate::analysis::top::most_frequent;
+use crate::analysis::summary::CATEGORIES;
+use crate::analysis::top::{is_counted, most_frequent};
 use crate::analysis::{Analysis, AnalysisError, Input, Parameter, ParameterKind, Parameters};
 use crate::event::{CATEGORY_CODE, CATEGORY_ID};
 use crate::table::Table;
@@ -51,10 +52,15 @@ impl Analysis for TopCategories {
         ])
     }
 
-    fn run(&self, input: &Input<'_>, parameters: &Parameters) -> Result<Table, AnalysisError> {
-        let events = input.events();
-        let layout = Layout::new(vec![Field::compact(events, CATEGORY_ID), Field::ranked(events, CATEGORY_CODE)]);
-        let top = most_frequent(input, &layout, parameters.rows(&LIMIT));
+    fn run<'a>(&self, input: &Input<'a>, parameters: &Parameters) -> Result<Table, AnalysisError> {
+        let read = |input: Input<'a>| {
+            let events = input.events();
+            let fields = vec![Field::compact(events, CATEGORY_ID), Field::ranked(events, CATEGORY_CODE)];
+            (Layout::new(fields), input)
+        };
+        let summarised = Some(read(input.summarised(&CATEGORIES))).filter(|(layout, _)| is_counted(layout));
+        let (layout, input) = summarised.unwrap_or_else(|| read(input.clone()));
+        let top = most_frequent(&input, &layout, parameters.rows(&LIMIT));
         let ids = top.iter().map(|(key, _)| layout.field(0).value(layout.ordinal(*key, 0)));
         let codes = top.iter().map(|(key, _)| layout.ordinal(*key, 1));
         let counted = top.iter().map(|(_, count)| *count);

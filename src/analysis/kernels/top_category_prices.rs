@@ -4,6 +4,7 @@ use arrow_schema::SchemaRef;
 
 use crate::analysis::field::Field;
 use crate::analysis::result::{self, ResultType, averages, decimals, texts};
+use crate::analysis::summary::PRICES;
 use crate::analysis::totals::totals;
 use crate::analysis::{Analysis, AnalysisError, Input, Parameter, ParameterKind, Parameters};
 use crate::event::{CATEGORY_CODE, PRICE};
@@ -50,6 +51,7 @@ impl Analysis for TopCategoryPrices {
     }
 
     fn run(&self, input: &Input<'_>, parameters: &Parameters) -> Result<Table, AnalysisError> {
+        let input = &input.summarised(&PRICES);
         let events = input.events();
         let (categories, prices) = (Field::ranked(events, CATEGORY_CODE), Field::scaled(events, PRICE));
         let totals = totals(input, &categories, &prices);

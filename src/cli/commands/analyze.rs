@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use super::{find_format, open_snapshot, repeat, run, spark};
-use crate::analysis::{self, Analysis, AnalysisError, Chosen, Input, Parameters};
+use crate::analysis::{self, Analysis, AnalysisError, Chosen, Input, Parameters, Summaries};
 use crate::cli::Usage;
 use crate::cli::arguments::{Analyze, Engine};
 use crate::cli::progress::TerminalProgress;
@@ -45,7 +45,11 @@ pub(super) fn execute(options: &Analyze, settings: &Settings) -> Result<()> {
         Engine::Local => {
             options.engine.refuse_for_local()?;
             let snapshot = open_snapshot(settings)?;
+            let summaries = Summaries::of(&snapshot);
             let mut input = Input::of(&snapshot, &filter)?.within(settings.memory);
+            if !options.afresh {
+                input = input.beside_summaries(&summaries);
+            }
             if let Some(times) = options.repeat {
                 return repeat::execute(&input, &analyses, &parameters, times, settings);
             }
@@ -61,6 +65,7 @@ pub(super) fn execute(options: &Analyze, settings: &Settings) -> Result<()> {
                 let table = analysis.answer(&input, parameters)?;
                 output.put(*analysis, &table, start.elapsed())?;
             }
+            keep(&summaries, &progress);
             let rows = text::counted(snapshot.rows(), "row");
             let mut summary = Summary::new(format!("Analysed {rows} of {}", settings.store.display()));
             summary.number("rows", "rows", snapshot.rows());
@@ -89,6 +94,14 @@ pub(super) fn execute(options: &Analyze, settings: &Settings) -> Result<()> {
     summary.stage("analyses", output.analysing);
     summary.stage("exports", output.writing);
     settings.print(&summary)
+}
+
+/// Makes the summaries that the analyses could have used, for the next time. Where that can't be, answers take longer and are the same.
+fn keep(summaries: &Summaries, progress: &TerminalProgress) {
+    match summaries.keep(|done, of| progress.say(format!("summing up for the next time: {done} of {of}"))) {
+        Ok(kept) => tracing::debug!(kept.written, kept.bytes, "summaries are kept"),
+        Err(error) => tracing::info!(%error, "summaries are not kept"),
+    }
 }
 
 /// Where tables go, whichever engine made them.

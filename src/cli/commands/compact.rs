@@ -7,7 +7,8 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use cartlog_storage::io::Directory;
 use cartlog_storage::store::{
-    SortOptions, SortSummary, StoreError, WriterOptions, compact, drop_before, remove_stale_copy, sort_copy,
+    SortOptions, SortSummary, StoreError, WriterOptions, compact, drop_before, remove_stale_copy,
+    remove_stale_summaries, sort_copy,
 };
 
 use super::{no_store, open_store};
@@ -45,6 +46,7 @@ pub(super) fn execute(options: &Compact, settings: &Settings) -> Result<()> {
     let sorted = options.by_user.then(|| sort(&directory, settings, &progress)).transpose()?;
     let sorting = start.elapsed();
     let freed = remove_stale_copy(&*directory).context("the merge is done, but a sorted copy can't be removed")?;
+    remove_stale_summaries(&*directory).context("the merge is done, but old summaries can't be removed")?;
     progress.clear();
     let store = settings.store.display();
     let merged = compacted.map_or(0, |compacted| compacted.rows_merged);

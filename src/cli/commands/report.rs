@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use cartlog_storage::store::Snapshot;
 
 use super::{find_format, open_snapshot};
-use crate::analysis::{self, Chosen, Filter, Input, Parameters};
+use crate::analysis::{self, Chosen, Filter, Input, Parameters, Summaries};
 use crate::cli::Usage;
 use crate::cli::arguments::Report;
 use crate::cli::progress::TerminalProgress;
@@ -29,7 +29,8 @@ pub(super) fn execute(options: &Report, settings: &Settings) -> Result<()> {
     let filter = options.filters.resolve()?;
     let snapshot = open_snapshot(settings)?;
     let progress = TerminalProgress::new(settings.quiet);
-    let mut input = Input::of(&snapshot, &filter)?.within(settings.memory);
+    let summaries = Summaries::of(&snapshot);
+    let mut input = Input::of(&snapshot, &filter)?.within(settings.memory).beside_summaries(&summaries);
     // All but a single chart are made of many answers, which share the rows that the filter covers.
     let is_of_many = options.html.is_some() || options.tableau.is_some() || options.hyper.is_some();
     let start = Instant::now();

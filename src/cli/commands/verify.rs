@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use cartlog_storage::groups;
 use cartlog_storage::io::{Directory, OsDirectory};
 use cartlog_storage::log::{self, LogReport};
-use cartlog_storage::store::{self, Damage, SortedReport, StoreError, VerifyReport};
+use cartlog_storage::store::{self, Damage, SortedReport, StoreError, SummariesReport, VerifyReport};
 use serde_json::{Value, json};
 
 use super::{no_store, open_store};
@@ -21,13 +21,19 @@ pub(super) fn execute(options: &Verify, settings: &Settings) -> Result<()> {
     let log = check_log(settings)?;
     let mut store = check_store(settings, log.is_some())?;
     let is_copy_damaged = |report: &VerifyReport| report.sorted.as_ref().is_some_and(|copy| !copy.damage.is_empty());
-    let removed = if options.repair && store.as_ref().is_some_and(is_copy_damaged) {
-        let freed = store::remove_copy(&open_store(settings)?).context("the damaged sorted copy can't be removed")?;
+    let are_summaries_damaged =
+        |report: &VerifyReport| report.summaries.as_ref().is_some_and(|summaries| !summaries.damage.is_empty());
+    let removes = |is_damaged: &dyn Fn(&VerifyReport) -> bool| options.repair && store.as_ref().is_some_and(is_damaged);
+    let (removes_copy, removes_summaries) = (removes(&is_copy_damaged), removes(&are_summaries_damaged));
+    if removes_copy {
+        store::remove_copy(&open_store(settings)?).context("the damaged sorted copy can't be removed")?;
+    }
+    if removes_summaries {
+        store::remove_summaries(&open_store(settings)?).context("damaged summaries can't be removed")?;
+    }
+    if removes_copy || removes_summaries {
         store = check_store(settings, log.is_some())?;
-        Some(freed)
-    } else {
-        None
-    };
+    }
     let repaired = match &store {
         Some(found) if options.repair && !found.is_sound() => {
             let repaired = repair(settings)?;
@@ -38,12 +44,16 @@ pub(super) fn execute(options: &Verify, settings: &Settings) -> Result<()> {
     };
     if settings.json {
         let mut object = json(store.as_ref(), log.as_ref());
-        object["sorted_copy_removed"] = json!(removed.is_some());
+        object["sorted_copy_removed"] = json!(removes_copy);
+        object["summaries_removed"] = json!(removes_summaries);
         object["repair"] = repaired.as_ref().map_or(Value::Null, repair_json);
         println!("{object}");
     } else {
-        if removed.is_some() {
+        if removes_copy {
             println!("the damaged sorted copy is removed; `cartlog compact --by-user` makes a new one");
+        }
+        if removes_summaries {
+            println!("the summaries, of which some were damaged, are removed; `cartlog analyze` makes new ones");
         }
         repaired.iter().for_each(print_repair);
         store.iter().for_each(print_damage);
@@ -51,14 +61,19 @@ pub(super) fn execute(options: &Verify, settings: &Settings) -> Result<()> {
         if !settings.quiet {
             let copy = store.iter().filter_map(|report| report.sorted.as_ref());
             let copy: Vec<String> = copy.map(copy_summary).collect();
+            let summaries = store.iter().filter_map(|report| report.summaries.as_ref()).map(summaries_summary);
+            let copy = copy.into_iter().chain(summaries);
             for line in store.iter().map(store_summary).chain(copy).chain(log.iter().map(log_summary)) {
                 println!("{line}");
             }
             println!("Checked in {}.", text::duration(start.elapsed()));
         }
     }
-    let damage = store.map_or(0, |report| report.damage.len() + report.sorted.map_or(0, |copy| copy.damage.len()))
-        + log.map_or(0, |report| report.faults.len());
+    let of_store = |report: VerifyReport| {
+        let summaries = report.summaries.map_or(0, |summaries| summaries.damage.len());
+        report.damage.len() + report.sorted.map_or(0, |copy| copy.damage.len()) + summaries
+    };
+    let damage = store.map_or(0, of_store) + log.map_or(0, |report| report.faults.len());
     if damage > 0 {
         bail!("what is in {} is damaged in {}", settings.store.display(), text::counted(damage as u64, "place"));
     }
@@ -150,8 +165,11 @@ fn json(store: Option<&VerifyReport>, log: Option<&LogReport>) -> Value {
                 json!({ "rows": copy.rows, "segments": copy.segments, "bytes": copy.bytes, "is_current": copy.is_current,
                     "damage": copy.damage })
             });
+            let summaries = report.summaries.as_ref().map(|summaries| {
+                json!({ "files": summaries.files, "bytes": summaries.bytes, "damage": summaries.damage })
+            });
             json!({ "files": report.files, "bytes": report.bytes, "rows": report.rows, "damage": damage,
-                "sorted_copy": copy })
+                "sorted_copy": copy, "summaries": summaries })
         },
     );
     object["log"] = log.map_or(Value::Null, |report| {
@@ -175,6 +193,9 @@ fn print_damage(report: &VerifyReport) {
     report.damage.iter().for_each(|damage| println!("{}", damage_line(damage)));
     for damage in report.sorted.iter().flat_map(|copy| &copy.damage) {
         println!("sorted copy, which `cartlog verify --repair` removes: {damage}");
+    }
+    for damage in report.summaries.iter().flat_map(|summaries| &summaries.damage) {
+        println!("summaries, which `cartlog verify --repair` removes: {damage}");
     }
 }
 
@@ -215,6 +236,15 @@ fn copy_summary(report: &SortedReport) -> String {
         "copy:  {} in order of user in {} ({}): {state}",
         text::counted(report.rows, "row"),
         text::counted(report.segments as u64, "segment"),
+        text::bytes(report.bytes)
+    )
+}
+
+fn summaries_summary(report: &SummariesReport) -> String {
+    let state = if report.damage.is_empty() { "all sound" } else { "damaged" };
+    format!(
+        "sums:  summaries of segments in {} ({}): {state}",
+        text::counted(report.files, "file"),
         text::bytes(report.bytes)
     )
 }

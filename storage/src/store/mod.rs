@@ -28,6 +28,7 @@ mod segment;
 mod snapshot;
 mod sorted;
 mod sources;
+mod summaries;
 mod verify;
 mod writer;
 
@@ -50,5 +51,6 @@ pub use sorted::{
     SortOptions, SortOrder, SortSummary, SortedCopy, SortedReport, remove_copy, remove_stale_copy, sort_copy,
 };
 pub use sources::{KnownRange, KnownSource, SourceId, SourceRange};
+pub use summaries::{SummariesReport, Summary, SummaryKind, SummaryWriter, remove_stale_summaries, remove_summaries};
 pub use verify::{Damage, VerifyReport, verify};
 pub use writer::{StoreWriter, WriterOptions};

@@ -171,6 +171,17 @@ impl Snapshot {
         }
     }
 
+    /// The directory that it was read from; none for segments in memory.
+    pub(crate) fn directory(&self) -> Option<&dyn Directory> {
+        self.origin.as_ref().map(|origin| &*origin.directory)
+    }
+
+    /// Where a segment is stored, and as what.
+    pub(crate) fn stored(&self, segment: usize) -> Option<(&dyn Directory, &SegmentRecord)> {
+        let origin = self.origin.as_ref()?;
+        Some((&*origin.directory, origin.manifest.segments.get(segment)?))
+    }
+
     fn open_beside(directory: &Arc<dyn Directory>, before: Option<&Self>) -> Result<Self, StoreError> {
         let mut manifest = Manifest::read(&**directory)?.ok_or(StoreError::NoStore)?;
         loop {

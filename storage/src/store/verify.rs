@@ -6,7 +6,7 @@ use crate::io::Directory;
 
 use super::manifest::{self, FileKind, FramedRecord, Manifest};
 use super::snapshot::open_segment;
-use super::{Dictionary, SortedReport, StoreError, dictionary, rejects, sorted};
+use super::{Dictionary, SortedReport, StoreError, SummariesReport, dictionary, rejects, sorted, summaries};
 
 /// What a check of a whole store found.
 #[derive(Debug, Clone, Default)]
@@ -21,6 +21,8 @@ pub struct VerifyReport {
     pub damage: Vec<Damage>,
     /// The sorted copy, if there is one. Its damage is no damage of the store, which doesn't need it.
     pub sorted: Option<SortedReport>,
+    /// The summaries of its segments, if there are some, which are not needed either.
+    pub summaries: Option<SummariesReport>,
 }
 
 /// A place where a store is not as it was written.
@@ -100,6 +102,7 @@ pub fn verify(directory: &dyn Directory) -> Result<VerifyReport, StoreError> {
         }));
     }
     report.sorted = sorted::verify_copy(directory, &manifest, &lengths);
+    report.summaries = summaries::verify_summaries(directory, &manifest)?;
     Ok(report)
 }
 

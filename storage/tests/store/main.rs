@@ -10,5 +10,6 @@ mod mending;
 mod merging;
 mod repairing;
 mod sorting;
+mod summaries;
 mod support;
 mod writer;

@@ -121,20 +121,27 @@ impl Segment {
     /// [`StoreError::UnknownVersion`] or [`StoreError::Corrupt`] if the front is not a sound one;
     /// [`StoreError::SchemaMismatch`] if the columns are not of the schema's kinds.
     pub fn open(name: &str, data: Bytes, schema: &Schema) -> Result<Self, StoreError> {
+        let segment = Self::of_front(name, data)?;
+        let entries = &segment.front.entries;
+        let fits = entries.len() == schema.columns.len()
+            && entries.iter().zip(&schema.columns).all(|(entry, column)| entry.kind == column.kind);
+        if !fits {
+            return Err(StoreError::SchemaMismatch {
+                got: format!("{name} holds {:?}", entries.iter().map(|entry| entry.kind).collect::<Vec<_>>()),
+                expected: schema.to_string(),
+            });
+        }
+        Ok(segment)
+    }
+
+    /// The same, of whatever columns its front says.
+    fn of_front(name: &str, data: Bytes) -> Result<Self, StoreError> {
         let front = Front::decode(&data).map_err(|error| match error {
             FrontError::Damaged { offset, what } => StoreError::corrupt(name, offset, what),
             FrontError::Version(got) => {
                 StoreError::UnknownVersion { file: name.to_owned(), got, expected: layout::VERSION }
             }
         })?;
-        let fits = front.entries.len() == schema.columns.len()
-            && front.entries.iter().zip(&schema.columns).all(|(entry, column)| entry.kind == column.kind);
-        if !fits {
-            return Err(StoreError::SchemaMismatch {
-                got: format!("{name} holds {:?}", front.entries.iter().map(|entry| entry.kind).collect::<Vec<_>>()),
-                expected: schema.to_string(),
-            });
-        }
         let is_aligned = data.as_ptr().addr().is_multiple_of(ALIGNMENT);
         let data = if is_aligned { data } else { aligned_bytes(data.len(), std::iter::once(&data[..])) };
         let bounds = vec![Bounds::default(); front.entries.len()];

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use bytes::Bytes;
+
 use super::Segment;
 use super::layout::{Encoding, PAGE, Region, padded};
 use crate::store::{Schema, StoreError};
@@ -40,6 +42,18 @@ impl Segment {
             }
         }
         damaged
+    }
+
+    /// Reads every byte of a segment of whatever columns.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownVersion`], [`StoreError::Corrupt`] with the first damage.
+    pub(crate) fn check_bytes(name: &str, data: Bytes) -> Result<(), StoreError> {
+        let segment = Self::of_front(name, data)?;
+        segment.damaged_pages().first().map_or(Ok(()), |page| {
+            let what = format!("column number {}: the page's CRC32C is wrong", page.column);
+            Err(StoreError::corrupt(name, page.offset, what))
+        })
     }
 
     /// Reads every byte and checks every code; `dictionary_lengths` has one entry a column.
