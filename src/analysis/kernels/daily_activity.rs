@@ -129,7 +129,9 @@ impl Scan for Selling<'_> {
         let slots = slots.iter().zip(self.slots.pairs.numbers(chunk, pairs)).map(|(slot, pair)| index(slot + pair));
         match chunk.counts(counts) {
             None => slots.zip(prices).for_each(|(slot, price)| sums[slot] += price),
-            Some(counts) => slots.zip(prices).zip(counts).for_each(|((slot, price), count)| sums[slot] += price * count),
+            Some(counts) => {
+                slots.zip(prices).zip(counts).for_each(|((slot, price), count)| sums[slot] += price * count)
+            }
         }
     }
 
