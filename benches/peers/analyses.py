@@ -75,7 +75,7 @@ class Bench:
         if not names:
             return
         with tempfile.TemporaryDirectory(dir=self.folder) as new:
-            self.cartlog("analyze", *names, "--format", "parquet", "--out", new, "--quiet", stdout=subprocess.DEVNULL)
+            self.cartlog("analyze", *names, "--afresh", "--format", "parquet", "--out", new, "--quiet", stdout=subprocess.DEVNULL)
             self.answers.mkdir(exist_ok=True)
             for name in names:
                 new_answer, known = Path(new) / f"{name}.parquet", self.answers / f"{name}.parquet"
@@ -86,7 +86,7 @@ class Bench:
     def ours(self):
         """cartlog hot and cold."""
         self.answer(self.options.analysis)
-        words = ["analyze", *self.options.analysis, "--repeat", self.options.rounds, "--json"]
+        words = ["analyze", *self.options.analysis, "--afresh", "--repeat", self.options.rounds, "--json"]
         found = json.loads(self.cartlog(*words, stdout=subprocess.PIPE).stdout)
         hot = {analysis["name"]: analysis["all_seconds"] for analysis in found["analyses"]}
         self.keep(OURS, version=version(self.options.binary), hot=hot)
@@ -94,7 +94,7 @@ class Bench:
             times = []
             for _ in range(self.options.rounds):
                 start = time.monotonic()
-                self.cartlog("analyze", name, stdout=subprocess.DEVNULL)
+                self.cartlog("analyze", name, "--afresh", stdout=subprocess.DEVNULL)
                 times.append(time.monotonic() - start)
             self.keep(OURS, cold={name: times})
             print(f"cartlog: {name}: {statistics.median(hot[name]):.4f} s, "

@@ -47,7 +47,7 @@ def measure(options, rows, folder):
     load, _ = cartlog("run", csv, "--store", store, "--no-log", "--no-analyses")
     with_log, _ = cartlog("run", csv, "--store", logged, "--no-analyses")
     export, _ = cartlog("export", "--store", store, "--format", "parquet", "--partition-by", "day", "--out", events)
-    kernels, _ = cartlog("analyze", "--store", store, "--format", "csv", "--out", folder / "kernels")
+    kernels, _ = cartlog("analyze", "--afresh", "--store", store, "--format", "csv", "--out", folder / "kernels")
     _, job = cartlog("analyze", "--engine", "spark", "--master", options.master, "--spark-conf",
                      f"spark.driver.memory={options.memory}", "--spark-conf", "spark.ui.enabled=false", "--input", events,
                      "--format", "csv", "--out", folder / "spark")

@@ -339,8 +339,11 @@ pub(crate) enum Missing {
   cartlog analyze price_bands --event-type purchase --format csv > bands.csv
   cartlog analyze category_affinity --event-type purchase --set min_users=50
   cartlog analyze --format parquet --out results    all of them, one file each
-  cartlog analyze --repeat 5                        how long each of them takes
+  cartlog analyze --repeat 5 --afresh               how long each of them takes over all events
   cartlog analyze --engine spark --master spark://head:7077 --input s3a://shop/events
+
+Analyses that add up, such as top_categories, keep what large segments come to in the folder store/summaries, a hundredth of their
+size or so, and read that the next time, with the events that are new. The answer is the same; --afresh does without.
 
 With --engine spark the same analyses run as a job of Apache Spark over Parquet, and their tables come back here. Without
 --input the store is exported for it first. Some 64 cores of Spark do what one does here: see docs/SCALING.md.")]
