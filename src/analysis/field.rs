@@ -23,6 +23,9 @@ use super::periods::{Division, Periods};
 /// The most distinct values, summed over segments, for which [`Field::compact`] makes a list.
 const MAX_LISTED: usize = 1 << 18;
 
+/// The most periods for which there is an ordinal each, whether they have events or not: days of 179 years.
+const MOST_PERIODS: usize = 1 << 16;
+
 /// Values of one column as ordinals. Copies share what is large.
 #[derive(Debug, Clone)]
 pub(crate) struct Field<'a> {
@@ -101,6 +104,8 @@ enum Transform {
     Periods(Periods),
     /// The same, of numbers as they are packed.
     Divided(Division),
+    /// The place of the value's period among those that are listed.
+    NearPeriods(Periods),
     /// The place of the value among all distinct ones.
     Search,
     /// How many of these are at most `packed`, plus `add`.
@@ -205,6 +210,42 @@ impl<'a> Field<'a> {
             maximum: (last - first).cast_unsigned(),
             transforms: Arc::new(transforms.collect()),
             meaning: Meaning::Period(first),
+        }
+    }
+
+    /// The same as places among the periods that have events, or may have, where there are very many between the first and the last: for
+    /// who has a slot for each. One time that is centuries from the others costs no more than itself.
+    pub(crate) fn near_periods(events: &Events<'a>, column: usize, length: i64, shift: i64) -> Self {
+        let all = Self::periods(events, column, length, shift);
+        let Meaning::Period(first) = all.meaning else { return all };
+        if all.count() <= MOST_PERIODS {
+            return all;
+        }
+        let periods = Periods { length, shift, first };
+        let place = |number: i64| usize::try_from(number - first).unwrap_or_default();
+        let mut occurs = vec![false; all.count()];
+        let mut numbers = scratch();
+        for (index, segment) in events.segments().iter().enumerate().filter(|(_, segment)| segment.rows > 0) {
+            let times = &segment.columns[column];
+            let between = place(periods.number(times.smallest))..=place(periods.number(times.largest));
+            if between.end() - between.start() < MOST_PERIODS {
+                occurs[between].fill(true);
+                continue;
+            }
+            for start in (0..segment.rows).step_by(numbers.len()) {
+                let rows = start..segment.rows.min(start + numbers.len());
+                let numbers = &mut numbers[..rows.len()];
+                all.decode(index, segment, rows, numbers);
+                numbers.iter().for_each(|number| occurs[*number as usize] = true);
+            }
+        }
+        let listed: Vec<i64> =
+            (first..).zip(&occurs).filter(|(_, occurs)| **occurs).map(|(number, _)| number).collect();
+        Self {
+            column,
+            maximum: (listed.len() as u64).saturating_sub(1),
+            transforms: of_all(events, Transform::NearPeriods(periods)),
+            meaning: Meaning::Listed(Arc::new(listed)),
         }
     }
 
@@ -313,6 +354,7 @@ impl<'a> Field<'a> {
             Transform::Table(table) => table.listed().is_sorted(),
             Transform::Gather { .. }
             | Transform::Periods(_)
+            | Transform::NearPeriods(_)
             | Transform::Divided(_)
             | Transform::Search
             | Transform::Thresholds { .. } => true,
@@ -398,6 +440,23 @@ impl<'a> Field<'a> {
                     ColumnView::Codes(_) | ColumnView::Identifiers(_) => {}
                 }
                 periods.divide(out);
+            }
+            (Transform::NearPeriods(periods), view) => {
+                let Meaning::Listed(listed) = &self.meaning else { return };
+                let mut found = scratch();
+                for (out, rows) in out.chunks_mut(found.len()).zip((rows.start..).step_by(found.len())) {
+                    let found = &mut found[..out.len()];
+                    integers(&view, rows..rows + found.len(), found);
+                    let (mut known, mut place) = (None, 0);
+                    for (out, time) in out.iter_mut().zip(found) {
+                        let number = periods.number(*time);
+                        // Neighbours are mostly of the same period.
+                        if known != Some(number) {
+                            (known, place) = (Some(number), listed.binary_search(&number).unwrap_or_default());
+                        }
+                        *out = place as u64;
+                    }
+                }
             }
             (Transform::Search, view) => {
                 let Meaning::Listed(values) = &self.meaning else { return };
@@ -485,16 +544,30 @@ fn compact(events: &Events<'_>, column: usize) -> Field<'static> {
         }
         _ => None,
     };
-    let lists: Option<Vec<Vec<i64>>> =
-        events.segments().iter().map(|segment| listed(&segment.columns[column])).collect();
-    let Some(lists) = lists.filter(|lists| lists.iter().map(Vec::len).sum::<usize>() <= MAX_LISTED) else {
+    // A summary's few rows are looked at, if they aren't listed.
+    let looked_at = |segment: &EventSegment<'_>| {
+        let mut values = vec![0; segment.stands_for.as_ref().map(|_| segment.rows)?];
+        integers(&segment.columns[column].view(), 0..segment.rows, &mut values);
+        values.sort_unstable();
+        values.dedup();
+        Some(values)
+    };
+    let lists = events.segments().iter().map(|segment| {
+        let listed = listed(&segment.columns[column]).map(|values| (values, true));
+        listed.or_else(|| looked_at(segment).map(|values| (values, false)))
+    });
+    let lists: Option<Vec<(Vec<i64>, bool)>> = lists.collect();
+    let Some(lists) = lists.filter(|lists| lists.iter().map(|(list, _)| list.len()).sum::<usize>() <= MAX_LISTED)
+    else {
         return stepped(events, column, 1);
     };
-    let mut values: Vec<i64> = lists.iter().flatten().copied().collect();
+    let mut values: Vec<i64> = lists.iter().flat_map(|(list, _)| list).copied().collect();
     values.sort_unstable();
     values.dedup();
     let place = |value: &i64| u32::try_from(values.binary_search(value).unwrap_or_default()).unwrap_or_default();
-    let transforms = lists.iter().map(|list| Transform::Table(Arc::new(list.iter().map(place).collect())));
+    let transforms = lists.iter().map(|(list, is_listed)| {
+        if *is_listed { Transform::Table(Arc::new(list.iter().map(place).collect())) } else { Transform::Search }
+    });
     let maximum = (values.len() as u64).saturating_sub(1);
     Field { column, maximum, transforms: Arc::new(transforms.collect()), meaning: Meaning::Listed(Arc::new(values)) }
 }

@@ -6,6 +6,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::FalseyValueParser;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -30,8 +31,8 @@ const STYLES: Styles = Styles::styled()
   cartlog export --format parquet --out events.parquet
   cartlog broker                               serve the embedded log to any Kafka client on 127.0.0.1:9092
 
-Every option can also come from a CARTLOG_* variable or from cartlog.toml (flag, variable, file, default: in this order).
-Exit codes: 0 done (rejected rows are reported, not fatal), 1 failed, 2 wrong usage."
+Options whose help names a CARTLOG_* variable can come from that or from cartlog.toml (flag, variable, file, default: in this order).
+Exit codes: 0 done (rejected rows are reported, not fatal), 1 failed, 2 wrong usage, 130 stopped by a signal before all was loaded."
 )]
 pub(crate) struct Arguments {
     /// What to do.
@@ -66,10 +67,10 @@ pub(crate) struct Common {
     #[arg(long, global = true, value_name = "SIZE", env = "CARTLOG_MEMORY", hide_env_values = true)]
     pub(crate) memory: Option<String>,
     /// No progress and no summary, only results and errors
-    #[arg(long, short, global = true, env = "CARTLOG_QUIET", hide_env_values = true)]
+    #[arg(long, short, global = true, env = "CARTLOG_QUIET", hide_env_values = true, value_parser = FalseyValueParser::new())]
     pub(crate) quiet: bool,
     /// A machine-readable summary on standard output
-    #[arg(long, global = true, env = "CARTLOG_JSON", hide_env_values = true)]
+    #[arg(long, global = true, env = "CARTLOG_JSON", hide_env_values = true, value_parser = FalseyValueParser::new())]
     pub(crate) json: bool,
     /// Say more on standard error; twice for debugging
     #[arg(long, short, global = true, action = clap::ArgAction::Count)]
@@ -306,10 +307,10 @@ pub(crate) struct Filters {
     #[arg(long, value_name = "BRAND", value_delimiter = ',')]
     pub(crate) brand: Vec<String>,
     /// Events at this price or above
-    #[arg(long, value_name = "PRICE")]
+    #[arg(long, value_name = "PRICE", allow_negative_numbers = true)]
     pub(crate) min_price: Option<String>,
     /// Events at this price or below
-    #[arg(long, value_name = "PRICE")]
+    #[arg(long, value_name = "PRICE", allow_negative_numbers = true)]
     pub(crate) max_price: Option<String>,
     /// Events of this product; several separated by commas
     #[arg(long, value_name = "PRODUCT_ID", value_delimiter = ',')]
@@ -429,7 +430,7 @@ that was cut off. An object store is that of AWS_ENDPOINT_URL (Amazon's without)
 AWS_SECRET_ACCESS_KEY. The place to write to is --out; --from and --to are times of the events.")]
 pub(crate) struct Export {
     /// The format [default: what the name in --out ends with, else csv]
-    #[arg(long, value_name = "csv|orc|parquet|arrow")]
+    #[arg(long, value_name = "csv|orc|parquet|arrow|json")]
     pub(crate) format: Option<String>,
     /// File, or folder with --partition-by, here or in an object store (s3://BUCKET/NAME) [default: standard output]
     #[arg(long, short, value_name = "PATH")]

@@ -43,7 +43,7 @@ pub(crate) fn listen(stopping: &'static str) -> Result<Interrupt> {
             runtime.block_on(async {
                 either(&mut interrupts, &mut terminations).await;
                 shared.request();
-                eprintln!("stopping: {stopping} (once more stops at once)");
+                super::tell(format_args!("stopping: {stopping} (once more stops at once)"));
                 either(&mut interrupts, &mut terminations).await;
                 process::exit(STOPPED_AT_ONCE);
             });

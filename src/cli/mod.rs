@@ -17,11 +17,13 @@ mod settings;
 mod summary;
 mod text;
 
-use std::io::{self, ErrorKind};
+use std::fmt::Display;
+use std::io::{self, ErrorKind, Write as _};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing::level_filters::LevelFilter;
 
 use arguments::Arguments;
@@ -31,6 +33,26 @@ use settings::Settings;
 const FAILED: u8 = 1;
 /// The exit code of a command that was not understood; clap uses the same.
 const WRONG_USAGE: u8 = 2;
+
+/// The exit code of a job that a signal stopped before its end: 128 and the number of SIGINT, as shells have it.
+const INTERRUPTED: u8 = 130;
+
+/// A signal stopped the job before its end, which has been said.
+#[derive(Debug, thiserror::Error)]
+#[error("stopped by a signal")]
+pub(crate) struct Interrupted;
+
+impl Interrupted {
+    /// The end of a job, which is none if a signal stopped it.
+    pub(crate) fn unless(is_whole: bool) -> Result<()> {
+        if is_whole { Ok(()) } else { Err(Self.into()) }
+    }
+}
+
+/// A line for the person at the terminal, on standard error; if that has gone, nobody is there to read it.
+pub(crate) fn tell(line: impl Display) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
 
 /// What was typed can't be meant: the message says what is possible, and the exit code is that of wrong usage.
 #[derive(Debug, thiserror::Error)]
@@ -44,8 +66,9 @@ pub fn main() -> ExitCode {
     match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) if error.is::<Interrupted>() => ExitCode::from(INTERRUPTED),
         Err(error) => {
-            eprintln!("error: {error:#}");
+            tell(format_args!("error: {}", text::causes(&error)));
             ExitCode::from(if error.is::<Usage>() { WRONG_USAGE } else { FAILED })
         }
     }
@@ -53,6 +76,7 @@ pub fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<()> {
     start_tracing(arguments.common.verbose);
+    raise_open_files();
     let settings = Settings::resolve(&arguments.common)?;
     rayon::ThreadPoolBuilder::new()
         .num_threads(settings.threads)
@@ -69,7 +93,22 @@ fn start_tracing(verbose: u8) {
         1 => LevelFilter::INFO,
         _ => LevelFilter::DEBUG,
     };
-    tracing_subscriber::fmt().with_max_level(level).with_writer(io::stderr).with_target(verbose > 1).init();
+    tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(io::stderr)
+        .with_target(verbose > 1)
+        .log_internal_errors(false)
+        .init();
+}
+
+/// Opens the way to as many files as the system lets this process have: a partition takes four, a segment's map one, and 1,024, which is
+/// what most shells start with, are soon gone. Java's runtime does so too.
+fn raise_open_files() {
+    let known = getrlimit(Resource::Nofile);
+    if known.current < known.maximum {
+        // Without it there is less room, and whoever needs more says so.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: known.maximum, maximum: known.maximum });
+    }
 }
 
 /// Whether the reader of our output has gone away, as `head` does: nobody is left to be told.

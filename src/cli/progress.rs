@@ -59,7 +59,7 @@ impl Progress for TerminalProgress {
 
     fn notice(&self, notice: &str) {
         if !self.quiet {
-            self.bar.suspend(|| eprintln!("note: {notice}"));
+            self.bar.suspend(|| super::tell(format_args!("note: {notice}")));
         }
     }
 

@@ -22,6 +22,20 @@ pub(crate) fn counted(number: u64, one: &str) -> String {
     format!("{} {one}{}", count(number), if number == 1 { "" } else { "s" })
 }
 
+/// An error and what caused it, one after the other; what an error says of its cause itself is not said again.
+#[must_use]
+pub(crate) fn causes(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.ends_with(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
 /// A size in decimal units with three digits: `132 B`, `2.33 MB`, `14.6 GB`.
 #[must_use]
 #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
@@ -77,6 +91,14 @@ pub(crate) fn per_second(number: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let cause = || anyhow::anyhow!("no space left");
+        assert_eq!(causes(&cause()), "no space left");
+        assert_eq!(causes(&cause().context("can't write")), "can't write: no space left");
+        assert_eq!(causes(&cause().context("writing: no space left").context("x")), "x: writing: no space left");
+    }
 
     #[test]
     fn counts_are_grouped_by_thousands() {

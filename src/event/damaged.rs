@@ -180,7 +180,7 @@ fn table() -> Vec<(Vec<u8>, String)> {
         ("35.79 ", "has spaces around it"),
         ("35.79001", "has more than 4 digits after the point"),
         ("35.790000000000006", "has more than 4 digits after the point"),
-        ("1000000000000000", "is outside the range -922337203685477.5808 to 922337203685477.5807"),
+        ("1000000000000000", "is outside the range -99999999999999.9999 to 99999999999999.9999"),
     ] {
         add(with(6, value), &format!("price: \"{value}\" {problem}"));
     }

@@ -25,10 +25,13 @@ pub enum DecimalError {
     /// A digit other than zero beyond the fourth after the point.
     #[error("has more than 4 digits after the point")]
     TooFine,
-    /// Too large for 64 bits of units.
-    #[error("is outside the range -922337203685477.5808 to 922337203685477.5807")]
+    /// More than 14 digits before the point, which with four behind it are all that a `decimal(18, 4)` has.
+    #[error("is outside the range -99999999999999.9999 to 99999999999999.9999")]
     OutOfRange,
 }
+
+/// The largest price, in units: what eighteen digits hold, as every format that prices are exported to has them.
+const LARGEST: u64 = 999_999_999_999_999_999;
 
 /// Parses a decimal number to units of a ten-thousandth: `489.07`, `-3`, `.5`, `12.345000`.
 ///
@@ -64,6 +67,7 @@ pub fn parse(text: &[u8]) -> Result<i64, DecimalError> {
             let digit = i64::from(digit - b'0');
             value.checked_mul(10)?.checked_add(if negative { -digit } else { digit })
         })
+        .filter(|units| units.unsigned_abs() <= LARGEST)
         .ok_or(DecimalError::OutOfRange)
 }
 
@@ -158,6 +162,8 @@ mod tests {
             ("35.79 ", DecimalError::Spaces),
             ("0.00001", DecimalError::TooFine),
             ("35.790000000000006", DecimalError::TooFine),
+            ("100000000000000", DecimalError::OutOfRange),
+            ("-100000000000000.0000", DecimalError::OutOfRange),
             ("922337203685477.5808", DecimalError::OutOfRange),
             ("99999999999999999999", DecimalError::OutOfRange),
         ] {
@@ -175,8 +181,8 @@ mod tests {
             (".5", 5000, "0.50"),
             ("5.", 50_000, "5.00"),
             ("+12.345000000", 123_450, "12.345"),
-            ("922337203685477.5807", i64::MAX, "922337203685477.5807"),
-            ("-922337203685477.5808", i64::MIN, "-922337203685477.5808"),
+            ("99999999999999.9999", 999_999_999_999_999_999, "99999999999999.9999"),
+            ("-0099999999999999.99990", -999_999_999_999_999_999, "-99999999999999.9999"),
         ] {
             assert_eq!(parse(text.as_bytes()), Ok(units), "{text}");
             assert_eq!(format(units), written);

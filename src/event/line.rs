@@ -101,6 +101,8 @@ pub enum Header {
     Header,
     /// The line names the nine columns in another order, in which rows can't be read.
     OtherOrder,
+    /// The line names some of the columns, and no event has these words there: others are absent, or there are more.
+    OtherColumns,
     /// The line is not a header.
     None,
 }
@@ -124,6 +126,10 @@ pub fn recognise_header(line: &[u8]) -> Header {
         Header::Header
     } else if found.len() == FIELDS && expected.iter().all(|name| found.iter().any(|found| found == name)) {
         Header::OtherOrder
+    } else if found.first().is_some_and(|first| expected.contains(&first.as_slice()))
+        && found.iter().filter(|found| expected.contains(&found.as_slice())).count() > 1
+    {
+        Header::OtherColumns
     } else {
         Header::None
     }

@@ -97,17 +97,22 @@ pub fn parse_date(text: &[u8]) -> Result<i32, TimeError> {
     i32::try_from(days).map_err(|_| TimeError::OutsideCalendar)
 }
 
-/// Parses an instant, or a date alone for its midnight UTC, to milliseconds UTC.
+/// Parses an instant, a date alone for its midnight, or a date with hour and minute alone, both UTC, to milliseconds UTC.
 ///
 /// # Errors
 /// [`TimeError`] when it is neither.
 ///
 /// ```
 /// use cartlog::event::time;
+/// assert_eq!(time::parse_or_midnight(b"2019-10-01 01:30"), time::parse(b"2019-10-01 01:30:00 UTC"));
 /// assert_eq!(time::parse_or_midnight(b"2019-10-01"), time::parse(b"2019-10-01 00:00:00 UTC"));
 /// ```
 pub fn parse_or_midnight(text: &[u8]) -> Result<i64, TimeError> {
-    parse_date(text).map(|days| i64::from(days) * DAY).or_else(|_| parse(text))
+    let parsed = parse_date(text).map(|days| i64::from(days) * DAY).or_else(|_| parse(text));
+    match parsed {
+        Err(TimeError::NoSeconds) if text.len() == "2019-10-01 00:00".len() => parse(&[text, b":00Z"].concat()),
+        parsed => parsed,
+    }
 }
 
 /// Writes an instant as the public files do, `2019-10-01 00:00:00 UTC`, with milliseconds only where it has any.

@@ -8,12 +8,13 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::types::UInt32Type;
 use arrow_array::{Array, ArrayRef, RecordBatch, StringArray, builder::StringBuilder};
-use arrow_ipc::writer::FileWriter;
+use arrow_ipc::writer::{FileWriter, StreamWriter};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
 use super::csv::check_printable;
 use super::text::plain_type;
 use super::{ExportError, Format, Sink, TableWriter, WriteOptions, check_schema};
+use crate::table::Table;
 
 /// The `arrow` format.
 #[derive(Debug)]
@@ -40,6 +41,18 @@ impl Format for Arrow {
         let writer = FileWriter::try_new(sink, &schema)?;
         Ok(Box::new(ArrowWriter { schema, writer }))
     }
+}
+
+/// A table as an Arrow IPC stream, which is read without seeking: schema and rows as in the file.
+///
+/// # Errors
+/// [`ExportError`] for columns that can't be written.
+pub fn arrow_stream(table: &Table) -> Result<Vec<u8>, ExportError> {
+    let schema = Arc::new(plain_schema(&table.rows.schema()));
+    let columns = table.rows.columns().iter().map(plain).collect();
+    let mut writer = StreamWriter::try_new(Vec::new(), &schema)?;
+    writer.write(&RecordBatch::try_new(schema, columns)?)?;
+    Ok(writer.into_inner()?)
 }
 
 struct ArrowWriter<'sink> {

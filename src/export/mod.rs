@@ -18,6 +18,7 @@ mod sink;
 mod terminal;
 mod text;
 
+pub use arrow::arrow_stream;
 pub use error::ExportError;
 pub use sink::{AtomicFile, Sink, Stream};
 pub use terminal::{RenderOptions, render};

@@ -60,7 +60,7 @@ struct Held {
 
 #[derive(Debug)]
 struct Kept {
-    generation: u64,
+    snapshot: Arc<Snapshot>,
     analysis: &'static str,
     question: Question,
     table: Arc<Table>,
@@ -97,6 +97,7 @@ impl Answers {
     /// # Errors
     /// Those of [`Snapshot::refresh`].
     pub async fn snapshot(self: &Arc<Self>) -> Result<Arc<Snapshot>, ServeError> {
+        let asked = Instant::now();
         let known = {
             let held = lock(&self.store);
             if held.looked.elapsed() < FRESH {
@@ -108,10 +109,10 @@ impl Answers {
         let refreshed = Arc::new(refreshed?);
         lock(&self.growth).note(Instant::now(), refreshed.rows());
         let mut held = lock(&self.store);
-        // Another request may have seen a later commit meanwhile.
+        // Another request may have looked later, and seen a later commit. (It may have a lower number: of a store in this one's place.)
         if refreshed.is_same(&held.snapshot) {
             held.looked = Instant::now();
-        } else if refreshed.generation() >= held.snapshot.generation() {
+        } else if asked >= held.looked {
             *held = Held { snapshot: refreshed, shared: Shared::default(), looked: Instant::now() };
         }
         Ok(Arc::clone(&held.snapshot))
@@ -127,8 +128,7 @@ impl Answers {
         question: &Question,
     ) -> Result<Arc<Table>, ServeError> {
         let snapshot = self.snapshot().await?;
-        let generation = snapshot.generation();
-        if let Some(table) = self.known(generation, analysis.name(), question) {
+        if let Some(table) = self.known(&snapshot, analysis.name(), question) {
             return Ok(table);
         }
         let view = View { snapshot, filter: question.filter.clone() };
@@ -168,7 +168,7 @@ impl Answers {
         let input = rows.input(&input);
         let answer = |asked: Asked, input: &Input<'_>| {
             let question = Question { filter: filter.clone(), parameters: asked.parameters };
-            let answer = self.answered(view.snapshot.generation(), input, asked.analysis, question);
+            let answer = self.answered(&view.snapshot, input, asked.analysis, question);
             let _ = asked.answer.send(answer);
         };
         let Some(second) = second else { return answer(first, &input) };
@@ -214,19 +214,20 @@ impl Answers {
     /// The answer to a question, computed unless somebody asked the same before.
     fn answered(
         &self,
-        generation: u64,
+        snapshot: &Arc<Snapshot>,
         input: &Input<'_>,
         analysis: &'static dyn Analysis,
         question: Question,
     ) -> Result<Arc<Table>, ServeError> {
-        if let Some(table) = self.known(generation, analysis.name(), &question) {
+        if let Some(table) = self.known(snapshot, analysis.name(), &question) {
             return Ok(table);
         }
         self.computed.fetch_add(1, Ordering::Relaxed);
         let start = Instant::now();
         let table = Arc::new(analysis.answer(input, &question.parameters)?);
         lock(&self.took).insert(analysis.name(), start.elapsed());
-        self.keep(Kept { generation, analysis: analysis.name(), question, table: Arc::clone(&table) });
+        let snapshot = Arc::clone(snapshot);
+        self.keep(Kept { snapshot, analysis: analysis.name(), question, table: Arc::clone(&table) });
         Ok(table)
     }
 
@@ -253,10 +254,11 @@ impl Answers {
         lock(&self.growth).behind(snapshot.positions())
     }
 
-    fn known(&self, generation: u64, analysis: &str, question: &Question) -> Option<Arc<Table>> {
+    fn known(&self, snapshot: &Arc<Snapshot>, analysis: &str, question: &Question) -> Option<Arc<Table>> {
         let mut kept = lock(&self.kept);
-        let is_same =
-            |kept: &Kept| kept.generation == generation && kept.analysis == analysis && kept.question == *question;
+        let is_same = |kept: &Kept| {
+            Arc::ptr_eq(&kept.snapshot, snapshot) && kept.analysis == analysis && kept.question == *question
+        };
         let place = kept.iter().position(is_same)?;
         let found = kept.remove(place)?;
         let table = Arc::clone(&found.table);
@@ -267,9 +269,10 @@ impl Answers {
     /// Keeps an answer; those of earlier commits go, and then those that nobody asked for the longest.
     fn keep(&self, answer: Kept) {
         let bytes = |kept: &Kept| kept.table.rows.get_array_memory_size();
+        let present = Arc::clone(&lock(&self.store).snapshot);
         let mut kept = lock(&self.kept);
-        kept.retain(|kept| kept.generation >= answer.generation);
         kept.push_back(answer);
+        kept.retain(|kept| Arc::ptr_eq(&kept.snapshot, &present));
         let mut all: usize = kept.iter().map(bytes).sum();
         while all > KEPT_BYTES {
             let Some(oldest) = kept.pop_front() else { break };

@@ -39,8 +39,14 @@ const ICON: &str = include_str!("icon.svg");
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; \
                       form-action 'self'; frame-ancestors 'none'";
 /// The formats of a table and their media types, the default first.
-const FORMATS: [(&str, &str); 3] =
-    [("json", "application/json"), ("csv", "text/csv"), ("arrow", "application/vnd.apache.arrow.stream")];
+const FORMATS: [(&str, &str); 4] = [
+    ("json", "application/json"),
+    ("csv", "text/csv"),
+    ("arrow", "application/vnd.apache.arrow.file"),
+    ("arrow", ARROW_STREAM),
+];
+/// The media type of tables that are read without seeking.
+const ARROW_STREAM: &str = "application/vnd.apache.arrow.stream";
 
 /// All addresses, for requests that name one of these hosts.
 pub(super) fn routes(answers: Arc<Answers>, hosts: Hosts) -> Router {
@@ -143,6 +149,9 @@ async fn table(
     let (format, media_type) = chosen(asked.as_deref(), &headers)?;
     let table = answers.ask(analysis, &Question::of(analysis, &pairs)?).await?;
     let body = answers.outgoing.write(move || {
+        if media_type == ARROW_STREAM {
+            return Ok(export::arrow_stream(&table)?);
+        }
         let mut bytes = Vec::new();
         let format = export::format(format).ok_or_else(|| ServeError::NotFound(format.to_owned()))?;
         export::write_table(&table, format, Box::new(Stream(&mut bytes)), WriteOptions::default())?;

@@ -30,7 +30,7 @@ pub(super) struct View {
 
 impl View {
     fn is_of(&self, other: &Self) -> bool {
-        self.snapshot.generation() == other.snapshot.generation() && self.filter == other.filter
+        Arc::ptr_eq(&self.snapshot, &other.snapshot) && self.filter == other.filter
     }
 }
 

@@ -132,6 +132,14 @@ pub enum SourceError {
         /// The error of the system.
         source: io::Error,
     },
+    /// A header that names some of the columns, and lacks others or has more.
+    #[error("{name}: the header names other columns, `{got}`, expected {}", crate::event::HEADER)]
+    HeaderColumns {
+        /// The source.
+        name: String,
+        /// The header.
+        got: String,
+    },
     /// A header that names the columns in another order.
     #[error("{name}: the header names the columns in another order, expected {}", crate::event::HEADER)]
     ColumnOrder {

@@ -177,6 +177,10 @@ impl BlockReader {
                 Ok(())
             }
             Header::OtherOrder => Err(SourceError::ColumnOrder { name: self.name.to_string() }),
+            Header::OtherColumns => Err(SourceError::HeaderColumns {
+                name: self.name.to_string(),
+                got: String::from_utf8_lossy(start[..end].trim_ascii()).into_owned(),
+            }),
             Header::None => Ok(()),
         }
     }

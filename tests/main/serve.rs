@@ -5,6 +5,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
 
+use arrow_array::RecordBatch;
+use arrow_ipc::reader::StreamReader;
 use cartlog::analysis::{Filter, Input, Parameters, registry};
 use cartlog::export::{self, Stream, WriteOptions};
 use cartlog::kafka::runtime;
@@ -100,7 +102,7 @@ fn every_analysis_is_answered_as_the_command_line_does() {
             for analysis in registry() {
                 let table = analysis.answer(&input, &Parameters::default()).unwrap();
                 for (format, accept) in
-                    [("csv", "text/csv"), ("json", "*/*"), ("arrow", "application/vnd.apache.arrow.stream, */*")]
+                    [("csv", "text/csv"), ("json", "*/*"), ("arrow", "application/vnd.apache.arrow.file, */*")]
                 {
                     let mut expected = Vec::new();
                     let sink = Box::new(Stream(&mut expected));
@@ -111,6 +113,11 @@ fn every_analysis_is_answered_as_the_command_line_does() {
                     assert!(head.starts_with("HTTP/1.1 200"), "{target}: {head}");
                     assert_eq!(body, expected, "{target} {format}");
                 }
+                let accept = "Accept: application/vnd.apache.arrow.stream, */*";
+                let (head, body) = ask(address, &format!("/api/analyses/{}{query}", analysis.name()), &[accept]);
+                assert!(head.contains("content-type: application/vnd.apache.arrow.stream"), "{head}");
+                let read: Vec<_> = StreamReader::try_new(&body[..], None).unwrap().map(Result::unwrap).collect();
+                assert_eq!(read.iter().map(RecordBatch::num_rows).sum::<usize>(), table.rows.num_rows());
             }
         }
     });

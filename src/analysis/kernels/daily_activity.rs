@@ -130,7 +130,7 @@ impl Scan for Selling<'_> {
         match chunk.counts(counts) {
             None => slots.zip(prices).for_each(|(slot, price)| sums[slot] += price),
             Some(counts) => {
-                slots.zip(prices).zip(counts).for_each(|((slot, price), count)| sums[slot] += price * count)
+                slots.zip(prices).zip(counts).for_each(|((slot, price), count)| sums[slot] += price * count);
             }
         }
     }

@@ -3,6 +3,8 @@
 //! A day is a slot whose reach is known from one grouping by user; its purchasing sessions are the distinct (day, session) keys
 //! of the purchases alone.
 
+use std::collections::HashMap;
+
 use arrow_schema::SchemaRef;
 
 use crate::analysis::decode::index;
@@ -72,13 +74,18 @@ impl Analysis for SalesHistory {
     fn run(&self, input: &Input<'_>, _parameters: &Parameters) -> Result<Table, AnalysisError> {
         let by_user = input.by_user();
         let events = by_user.events();
-        let days_of_users = vec![Field::periods(events, EVENT_TIME, DAY, 0)];
+        let days_of_users = vec![Field::near_periods(events, EVENT_TIME, DAY, 0)];
         let reached = reach(by_user, Field::offset(events, USER_ID), days_of_users);
         let purchases = input.only("purchase");
-        let day = Field::periods(input.events(), EVENT_TIME, DAY, 0);
+        let day = Field::near_periods(input.events(), EVENT_TIME, DAY, 0);
         let layout = Layout::new(vec![day, Field::identified(&purchases, USER_SESSION)]);
         let orders = group(&purchases, &layout, 2, &Orders { layout: &layout });
-        let orders = |day: u64| orders.iter().map(|orders| orders[index(day)]).sum::<u64>();
+        // Either order of the events has ordinals of its own for the days.
+        let mut orders_of = HashMap::new();
+        for (day, orders) in orders.iter().flat_map(|orders| (0..).zip(orders)).filter(|(_, orders)| **orders > 0) {
+            *orders_of.entry(layout.field(0).value(day)).or_default() += orders;
+        }
+        let orders = |day: u64| orders_of.get(&reached.field(0).value(day)).copied().unwrap_or_default();
 
         let rows = reached.with_events();
         let counted = |kind: usize| Some(counts(rows.iter().map(|(_, reach)| reach.events[kind])));

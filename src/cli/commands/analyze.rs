@@ -135,7 +135,7 @@ impl Output<'_> {
             (None, None) => {
                 let shown = export::render(table, layout());
                 let rows = text::counted(table.rows.num_rows() as u64, "row");
-                writeln!(io::stdout(), "{} ({rows}, {})\n{shown}", table.name, text::duration(took))?;
+                writeln!(io::stdout(), "{} ({rows}, {})\n{shown}", analysis.name(), text::duration(took))?;
             }
         }
         self.writing += start.elapsed();

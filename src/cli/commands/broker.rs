@@ -1,5 +1,6 @@
 //! `cartlog broker`: the embedded log as a Kafka server of its own.
 
+use std::io::{self, Write as _};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -48,7 +49,8 @@ pub(super) fn execute(options: &arguments::Broker, settings: &Settings) -> Resul
     };
     let broker = runtime.block_on(Broker::bind(log, options))?;
     if settings.json {
-        println!(
+        writeln!(
+            io::stdout(),
             "{}",
             json!({
                 "address": broker.address().to_string(),
@@ -57,15 +59,16 @@ pub(super) fn execute(options: &arguments::Broker, settings: &Settings) -> Resul
                 "topics": topics,
                 "security": secured,
             })
-        );
+        )?;
     } else if !settings.quiet {
-        println!("Kafka clients: {}", broker.address());
-        println!("log:           {} ({topics} topics)", folder.display());
-        println!("security:      {secured}");
+        let mut out = io::stdout().lock();
+        writeln!(out, "Kafka clients: {}", broker.address())?;
+        writeln!(out, "log:           {} ({topics} topics)", folder.display())?;
+        writeln!(out, "security:      {secured}")?;
         if let Some(address) = broker.metrics_address() {
-            println!("metrics:       http://{address}/metrics");
+            writeln!(out, "metrics:       http://{address}/metrics")?;
         }
-        println!("stop:          Ctrl-C");
+        writeln!(out, "stop:          Ctrl-C")?;
     }
     interrupt::wait(&interrupt);
     runtime.block_on(broker.shutdown())?;
@@ -88,7 +91,9 @@ fn users(options: &arguments::Broker) -> Result<Option<Users>> {
             let users = file.read()?;
             if file.is_open_to_others()? {
                 let path = path.display();
-                eprintln!("warning: others can read {path}, and guess at its passwords; chmod 600 {path}");
+                crate::cli::tell(format_args!(
+                    "warning: others can read {path}, and guess at its passwords; chmod 600 {path}"
+                ));
             }
             users
         }

@@ -67,11 +67,14 @@ pub(super) fn execute(options: &Compact, settings: &Settings) -> Result<()> {
         summary.number("segments_rewritten", "segments rewritten", dropped.segments_rewritten);
         summary.stage("drop", dropping);
     }
+    // What was dropped before the merge had its share of both.
+    let before = dropped.map(|dropped| (dropped.segments_before, dropped.bytes_before));
     if let Some(compacted) = compacted {
+        let (segments_before, bytes_before) = before.unwrap_or((compacted.segments_before, compacted.bytes_before));
         summary.number("rows", "rows", compacted.rows);
-        summary.number("segments_before", "segments before", compacted.segments_before as u64);
+        summary.number("segments_before", "segments before", segments_before as u64);
         summary.number("segments_after", "segments now", compacted.segments_after as u64);
-        summary.number("bytes_before", "bytes before", compacted.bytes_before);
+        summary.number("bytes_before", "bytes before", bytes_before);
         summary.number("bytes_after", "bytes now", compacted.bytes_after);
         summary.stage("merge", merging);
     }

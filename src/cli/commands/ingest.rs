@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use super::load::{note_lost, note_rejects};
+use crate::cli::Interrupted;
 use crate::cli::Usage;
 use crate::cli::arguments::Ingest;
 use crate::cli::interrupt;
@@ -46,5 +47,7 @@ pub(super) fn execute(options: &Ingest, settings: &Settings) -> Result<()> {
     if ingested.records == 0 && !options.follow {
         summary.note("The store is up to date with the topic.");
     }
-    settings.print(&summary)
+    settings.print(&summary)?;
+    // Who follows ends by a signal and in no other way.
+    Interrupted::unless(options.follow || !ingested.interrupted)
 }

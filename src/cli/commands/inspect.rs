@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::io::{self, Write as _};
 
 use anyhow::{Context, Result};
 use cartlog_storage::store::{ColumnStatistics, ColumnView, Integers, LogPosition, Packed, Segment, Snapshot};
@@ -24,11 +25,11 @@ pub(super) fn execute(options: &Inspect, settings: &Settings) -> Result<()> {
     if settings.json {
         let mut object = snapshot.map_or_else(|| json!({}), |snapshot| json(&snapshot, options.segments));
         object["log"] = log.map_or(Value::Null, |log| log.json());
-        println!("{object}");
+        writeln!(io::stdout(), "{object}")?;
     } else {
         let store = snapshot.map(|snapshot| report(&snapshot, options.segments, settings));
         let parts: Vec<_> = store.into_iter().chain(log.map(|log| log.report())).collect();
-        print!("{}", parts.join("\n"));
+        write!(io::stdout(), "{}", parts.join("\n"))?;
     }
     Ok(())
 }

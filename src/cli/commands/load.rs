@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 
+use crate::cli::Interrupted;
 use crate::cli::arguments::{Load, LoadOptions, LossOptions};
 use crate::cli::interrupt;
 use crate::cli::progress::TerminalProgress;
@@ -13,9 +14,10 @@ use crate::pipeline::{LoadPlan, LoadSummary, LogPlan, LogTarget, load, store_dir
 pub(super) fn execute(options: &Load, settings: &Settings) -> Result<()> {
     let progress = TerminalProgress::new(settings.quiet);
     let again = LoadOptions { again: options.again, ..LoadOptions::default() };
-    let (_, summary) = load_sources(options.files.clone(), None, &again, &options.limit, settings, &progress)?;
+    let (loaded, summary) = load_sources(options.files.clone(), None, &again, &options.limit, settings, &progress)?;
     progress.clear();
-    settings.print(&summary)
+    settings.print(&summary)?;
+    Interrupted::unless(!loaded.interrupted)
 }
 
 /// Loads `inputs` and begins the summary.

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result};
 
 use super::load;
+use crate::cli::Interrupted;
 use crate::cli::arguments::Produce;
 use crate::cli::interrupt;
 use crate::cli::progress::TerminalProgress;
@@ -15,9 +16,11 @@ pub(super) fn execute(options: &Produce, settings: &Settings) -> Result<()> {
     let progress = TerminalProgress::new(settings.quiet);
     if options.tee {
         let inputs = options.files.clone();
-        let (_, summary) = load::load_sources(inputs, Some(log), &options.load, &options.limit, settings, &progress)?;
+        let (loaded, summary) =
+            load::load_sources(inputs, Some(log), &options.load, &options.limit, settings, &progress)?;
         progress.clear();
-        return settings.print(&summary);
+        settings.print(&summary)?;
+        return Interrupted::unless(!loaded.interrupted);
     }
     let headline = format!("Produced {} to topic {}", options.files.join(" "), log.topic);
     let plan = ProducePlan {
@@ -41,5 +44,6 @@ pub(super) fn execute(options: &Produce, settings: &Settings) -> Result<()> {
     if produced.interrupted {
         summary.note("Interrupted: what had been read is in the log. The same command goes on from there.");
     }
-    settings.print(&summary)
+    settings.print(&summary)?;
+    Interrupted::unless(!produced.interrupted)
 }

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, anyhow};
 
 use super::{load, open_snapshot};
 use crate::analysis::{self, Analysis, Filter, Input, Parameters};
+use crate::cli::Interrupted;
 use crate::cli::arguments::Run;
 use crate::cli::progress::TerminalProgress;
 use crate::cli::settings::Settings;
@@ -34,7 +35,8 @@ pub(super) fn execute(options: &Run, settings: &Settings) -> Result<()> {
         analyse(&input, &options.out, &progress, &mut summary)?;
     }
     progress.clear();
-    settings.print(&summary)
+    settings.print(&summary)?;
+    Interrupted::unless(!loaded.interrupted)
 }
 
 fn sample() -> Result<String> {

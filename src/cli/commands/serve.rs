@@ -1,5 +1,6 @@
 //! `cartlog serve`: the live dashboard.
 
+use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,10 +31,9 @@ pub(super) fn execute(options: &arguments::Serve, settings: &Settings) -> Result
     let server = runtime.block_on(Server::bind(&options.listen, Arc::clone(&answers)))?;
     let address = server.address()?;
     if settings.json {
-        println!("{}", json!({ "address": address.to_string() }));
+        writeln!(io::stdout(), "{}", json!({ "address": address.to_string() }))?;
     } else if !settings.quiet {
-        println!("dashboard: http://{address}/");
-        println!("stop:      Ctrl-C");
+        writeln!(io::stdout(), "dashboard: http://{address}/\nstop:      Ctrl-C")?;
     }
     runtime.spawn(serve::prepare(Arc::clone(&answers)));
     if let LogPlan { target: LogTarget::Brokers(brokers), topic, client, .. } = settings.log() {

@@ -1,12 +1,13 @@
 //! `cartlog verify`: every checksum of the store and its log, and damaged files of the store made anew.
 
+use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use cartlog_storage::groups;
 use cartlog_storage::io::{Directory, OsDirectory};
-use cartlog_storage::log::{self, LogReport};
+use cartlog_storage::log::{self, LogFault, LogReport};
 use cartlog_storage::store::{self, Damage, SortedReport, StoreError, SummariesReport, VerifyReport};
 use serde_json::{Value, json};
 
@@ -47,27 +48,30 @@ pub(super) fn execute(options: &Verify, settings: &Settings) -> Result<()> {
         object["sorted_copy_removed"] = json!(removes_copy);
         object["summaries_removed"] = json!(removes_summaries);
         object["repair"] = repaired.as_ref().map_or(Value::Null, repair_json);
-        println!("{object}");
+        writeln!(io::stdout(), "{object}")?;
     } else {
+        let mut lines = Vec::new();
         if removes_copy {
-            println!("the damaged sorted copy is removed; `cartlog compact --by-user` makes a new one");
+            lines.push("the damaged sorted copy is removed; `cartlog compact --by-user` makes a new one".to_owned());
         }
         if removes_summaries {
-            println!("the summaries, of which some were damaged, are removed; `cartlog analyze` makes new ones");
+            lines.push(
+                "the summaries, of which some were damaged, are removed; `cartlog analyze` makes new ones".to_owned(),
+            );
         }
-        repaired.iter().for_each(print_repair);
-        store.iter().for_each(print_damage);
-        log.iter().for_each(print_faults);
+        lines.extend(repaired.iter().flat_map(repair_lines));
+        lines.extend(store.iter().flat_map(damage_lines));
+        lines.extend(log.iter().flat_map(fault_lines));
         if !settings.quiet {
             let copy = store.iter().filter_map(|report| report.sorted.as_ref());
             let copy: Vec<String> = copy.map(copy_summary).collect();
             let summaries = store.iter().filter_map(|report| report.summaries.as_ref()).map(summaries_summary);
             let copy = copy.into_iter().chain(summaries);
-            for line in store.iter().map(store_summary).chain(copy).chain(log.iter().map(log_summary)) {
-                println!("{line}");
-            }
-            println!("Checked in {}.", text::duration(start.elapsed()));
+            lines.extend(store.iter().map(store_summary).chain(copy).chain(log.iter().map(log_summary)));
+            lines.push(format!("Checked in {}.", text::duration(start.elapsed())));
         }
+        let mut out = io::stdout().lock();
+        lines.iter().try_for_each(|line| writeln!(out, "{line}"))?;
     }
     let of_store = |report: VerifyReport| {
         let summaries = report.summaries.map_or(0, |summaries| summaries.damage.len());
@@ -137,23 +141,20 @@ fn repair_json(report: &RepairReport) -> Value {
     json!({ "found": found, "replaced": report.replaced, "rows": report.rows, "not_repaired": left })
 }
 
-fn print_repair(report: &RepairReport) {
-    report.found.damage.iter().for_each(|damage| println!("was damaged: {}", damage_line(damage)));
-    for file in &report.replaced {
-        println!("store/{file}: made anew");
-    }
-    for left in &report.not_repaired {
-        match &left.rows {
-            Some(rows) => println!(
-                "store/{} (rows {} to {}): not repaired: {}",
-                left.file,
-                text::count(rows.start),
-                text::count(rows.end),
-                left.reason
-            ),
-            None => println!("store/{}: not repaired: {}", left.file, left.reason),
-        }
-    }
+fn repair_lines(report: &RepairReport) -> Vec<String> {
+    let found = report.found.damage.iter().map(|damage| format!("was damaged: {}", damage_line(damage)));
+    let replaced = report.replaced.iter().map(|file| format!("store/{file}: made anew"));
+    let left = report.not_repaired.iter().map(|left| match &left.rows {
+        Some(rows) => format!(
+            "store/{} (rows {} to {}): not repaired: {}",
+            left.file,
+            text::count(rows.start),
+            text::count(rows.end),
+            left.reason
+        ),
+        None => format!("store/{}: not repaired: {}", left.file, left.reason),
+    });
+    found.chain(replaced).chain(left).collect()
 }
 
 fn json(store: Option<&VerifyReport>, log: Option<&LogReport>) -> Value {
@@ -189,14 +190,14 @@ fn damage_json(damage: &Damage) -> Value {
     json!({ "file": damage.file, "offset": damage.offset, "length": damage.length, "rows": rows, "what": damage.what })
 }
 
-fn print_damage(report: &VerifyReport) {
-    report.damage.iter().for_each(|damage| println!("{}", damage_line(damage)));
-    for damage in report.sorted.iter().flat_map(|copy| &copy.damage) {
-        println!("sorted copy, which `cartlog verify --repair` removes: {damage}");
-    }
-    for damage in report.summaries.iter().flat_map(|summaries| &summaries.damage) {
-        println!("summaries, which `cartlog verify --repair` removes: {damage}");
-    }
+fn damage_lines(report: &VerifyReport) -> Vec<String> {
+    let copy = report.sorted.iter().flat_map(|copy| &copy.damage);
+    let summaries = report.summaries.iter().flat_map(|summaries| &summaries.damage);
+    let removed = |what: &'static str| {
+        move |damage: &String| format!("{what}, which `cartlog verify --repair` removes: {damage}")
+    };
+    let derived = copy.map(removed("sorted copy")).chain(summaries.map(removed("summaries")));
+    report.damage.iter().map(damage_line).chain(derived).collect()
 }
 
 fn damage_line(damage: &Damage) -> String {
@@ -206,14 +207,12 @@ fn damage_line(damage: &Damage) -> String {
     format!("store/{file} at byte {offset}: {what}{}", rows.unwrap_or_default())
 }
 
-fn print_faults(report: &LogReport) {
-    for fault in &report.faults {
-        print!("log/{} at byte {}: {}", fault.path, fault.position, fault.what);
-        match fault.offset {
-            Some(offset) => println!(" (offset {offset})"),
-            None => println!(),
-        }
-    }
+fn fault_lines(report: &LogReport) -> Vec<String> {
+    let line = |fault: &LogFault| {
+        let offset = fault.offset.map(|offset| format!(" (offset {offset})")).unwrap_or_default();
+        format!("log/{} at byte {}: {}{offset}", fault.path, fault.position, fault.what)
+    };
+    report.faults.iter().map(line).collect()
 }
 
 fn store_summary(report: &VerifyReport) -> String {

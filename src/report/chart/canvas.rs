@@ -17,6 +17,10 @@ pub fn escape(text: &str) -> String {
             '>' => escaped.push_str("&gt;"),
             '"' => escaped.push_str("&quot;"),
             '\'' => escaped.push_str("&#39;"),
+            // No document of XML may have these, whichever way they are written (XML 1.0, 2.2).
+            '\0'..='\x08' | '\x0B' | '\x0C' | '\x0E'..='\x1F' | '\u{FFFE}' | '\u{FFFF}' => {
+                escaped.push(char::REPLACEMENT_CHARACTER);
+            }
             other => escaped.push(other),
         }
     }

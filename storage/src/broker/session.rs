@@ -236,6 +236,7 @@ fn take_client_id(frame: &mut Bytes) -> Result<Box<str>, ProtocolError> {
 
 #[cfg(test)]
 mod tests {
+    use crate::log::TopicId;
     use std::task::{Context, Poll, Waker};
 
     use kafka_protocol::messages::describe_log_dirs_request::DescribableLogDirTopic;
@@ -402,10 +403,10 @@ mod tests {
         body
     }
 
-    fn fetch_body(version: i16, offset: i64, max_bytes: i32) -> Vec<u8> {
+    fn fetch_body(version: i16, topic: TopicId, offset: i64, max_bytes: i32) -> Vec<u8> {
         let flexible = version >= 12;
         let mut body = Vec::new();
-        for value in [-1, 0, 1, max_bytes] {
+        for value in [-1, 0, 1, max_bytes].into_iter().skip(usize::from(version >= 15)) {
             body.extend_from_slice(&i32::to_be_bytes(value));
         }
         body.push(0);
@@ -413,7 +414,11 @@ mod tests {
             body.extend_from_slice(&[0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff]);
         }
         put_length(&mut body, flexible, 1);
-        put_name(&mut body, flexible);
+        if version >= 13 {
+            body.extend_from_slice(&topic.0);
+        } else {
+            put_name(&mut body, flexible);
+        }
         put_length(&mut body, flexible, 1);
         body.extend_from_slice(&0_i32.to_be_bytes());
         if version >= 9 {
@@ -478,22 +483,29 @@ mod tests {
             let unheard = exchange(&node, frame(0, version, flexible, &produce_body(version, 0, 7, &sent))).await;
             assert!(matches!(unheard, Err(ProtocolError::UnacknowledgedAppend(_))));
         }
-        for version in 4..=12 {
+        let topic = node.log.topic("t").unwrap().id();
+        for version in 4..=17 {
             let flexible = version >= 12;
             for offset in [0, 1, 9] {
-                let body = fetch_body(version, offset, 1);
+                let body = fetch_body(version, topic, offset, 1);
                 let answer = exchange(&node, frame(1, version, flexible, &body)).await.unwrap().unwrap();
                 // In the flexible form the tags of partition, topic and response follow the batch.
                 let expected = Some((offset / 2 * 2, if flexible { 3 } else { 0 }));
                 assert_eq!(fetched(&answer, sent.len()), expected, "version {version}, offset {offset}");
             }
-            let body = fetch_body(version, count, 1000);
+            let body = fetch_body(version, topic, count, 1000);
             let answer = exchange(&node, frame(1, version, flexible, &body)).await.unwrap().unwrap();
             assert_eq!(fetched(&answer, sent.len()), None, "at the end there is nothing");
-            let body = fetch_body(version, count + 1, 1000);
+            let body = fetch_body(version, topic, count + 1, 1000);
             let answer = exchange(&node, frame(1, version, flexible, &body)).await.unwrap().unwrap();
             let outside = [&[0, 0, 0, 0, 0, 1], &count.to_be_bytes()[..], &count.to_be_bytes()[..]].concat();
             assert!(answer.windows(outside.len()).any(|window| window == outside), "out of range, with the end");
+            if version >= 13 {
+                let body = fetch_body(version, TopicId([7; 16]), 0, 1000);
+                let answer = exchange(&node, frame(1, version, flexible, &body)).await.unwrap().unwrap();
+                let unknown = [&[7; 16][..], &[2, 0, 0, 0, 0, 0, 100]].concat();
+                assert!(answer.windows(unknown.len()).any(|window| window == unknown), "an unknown topic's id");
+            }
         }
     }
 

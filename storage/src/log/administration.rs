@@ -120,12 +120,18 @@ impl Log {
         limits: &Arc<RwLock<PartitionLimits>>,
         from: i32,
     ) -> Result<Vec<Arc<Partition>>, LogError> {
-        for index in from..entry.partitions {
-            folders::create(&*self.services.directory, entry, index)?;
-        }
-        (from..entry.partitions)
-            .map(|index| Partition::open(self.services.clone(), Arc::clone(name), index, Arc::clone(limits)))
-            .collect()
+        let directory = &*self.services.directory;
+        let folders = (from..entry.partitions).try_for_each(|index| folders::create(directory, entry, index));
+        let opened = folders.and_then(|()| {
+            (from..entry.partitions)
+                .map(|index| Partition::open(self.services.clone(), Arc::clone(name), index, Arc::clone(limits)))
+                .collect()
+        });
+        opened.inspect_err(|_| {
+            if let Err(error) = folders::remove(directory, entry, from) {
+                tracing::warn!("the next start sets aside what is left of a topic that couldn't be created: {error}");
+            }
+        })
     }
 
     /// Makes a change of the catalogue durable.

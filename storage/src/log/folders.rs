@@ -44,9 +44,9 @@ pub(super) fn create(directory: &dyn Directory, entry: &TopicEntry, index: i32) 
     directory.sync_directory(&folder).at("sync", &folder)
 }
 
-/// Removes the folders of a topic.
-pub(super) fn remove(directory: &dyn Directory, entry: &TopicEntry) -> Result<(), LogError> {
-    for index in 0..entry.partitions {
+/// Removes the folders of a topic's partitions from a number on.
+pub(super) fn remove(directory: &dyn Directory, entry: &TopicEntry, from: i32) -> Result<(), LogError> {
+    for index in from..entry.partitions {
         let folder = partition_folder(&entry.name, index);
         // A folder of the same name may belong to a later topic.
         let metadata = directory.map(&metadata_path(&folder)).unwrap_or_default();

@@ -277,6 +277,11 @@ impl Partition {
         ))
     }
 
+    /// Whether nothing was appended since it was opened, and it ends where everything was on disk already.
+    pub(super) fn is_unchanged_since(&self, on_disk: Offset) -> bool {
+        self.batches.load(Ordering::Relaxed) == 0 && self.end() == on_disk
+    }
+
     /// Leaves the files as small as they can be and the indexes complete, as for a log that is closed.
     pub(super) fn settle(&self) -> Result<(), LogError> {
         let mut writer = self.lock_writer();

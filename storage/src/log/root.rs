@@ -27,7 +27,9 @@ pub(super) type Topics = BTreeMap<Arc<str>, Arc<Topic>>;
 pub struct Log {
     pub(super) services: Services,
     pub(super) options: LogOptions,
-    /// Held by the one that creates, alters or deletes topics.
+    cluster_id: TopicId,
+    /// Held by the one that creates, alters or deletes topics, for as long as the disk takes: nothing that every client waits for may
+    /// ask for it.
     pub(super) catalogue: Mutex<Catalogue>,
     pub(super) topics: Arc<RwLock<Topics>>,
     _keeper: Keeper,
@@ -69,6 +71,7 @@ impl Log {
         Ok(Self {
             services,
             options,
+            cluster_id: catalogue.cluster_id,
             catalogue: Mutex::new(catalogue),
             topics,
             _keeper: keeper,
@@ -80,7 +83,7 @@ impl Log {
     /// The id of this log, as Kafka's cluster id: the same at every start.
     #[must_use]
     pub fn cluster_id(&self) -> String {
-        self.lock_catalogue().cluster_id.to_string()
+        self.cluster_id.to_string()
     }
 
     /// The folder it is in.
@@ -125,7 +128,9 @@ impl Log {
         let mut first = Ok(());
         for topic in self.topics() {
             for partition in topic.partitions().iter().filter(|partition| partition.offline().is_none()) {
-                let synced = partition.sync().and_then(|offset| {
+                let point = self.services.recovery_points.point(partition.shared_topic(), partition.index());
+                let on_disk = if partition.is_unchanged_since(point) { Ok(point) } else { partition.sync() };
+                let synced = on_disk.and_then(|offset| {
                     self.services.recovery_points.note(partition, offset);
                     partition.settle()
                 });
@@ -163,7 +168,7 @@ impl Services {
     pub(super) fn remove_topic(&self, entry: &TopicEntry) -> Result<(), LogError> {
         self.recovery_points.forget(&entry.name);
         self.log_starts.forget(&entry.name);
-        folders::remove(&*self.directory, entry)?;
+        folders::remove(&*self.directory, entry, 0)?;
         self.recovery_points.write()?;
         self.log_starts.write()
     }

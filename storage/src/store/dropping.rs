@@ -24,6 +24,10 @@ use super::{ColumnStatistics, StoreError, WriterOptions, recovery, writer};
 pub struct DropSummary {
     /// Rows in the store now.
     pub rows: u64,
+    /// Segments before.
+    pub segments_before: usize,
+    /// Their bytes.
+    pub bytes_before: u64,
     /// Rows that were dropped.
     pub rows_dropped: u64,
     /// Segments that went as files.
@@ -54,7 +58,10 @@ pub fn drop_before(
     let mut next = sealer.manifest.clone();
     next.generation += 1;
     next.segments.clear();
-    let (mut summary, mut replaced) = (DropSummary::default(), Vec::new());
+    let segments = &sealer.manifest.segments;
+    let bytes_before = segments.iter().map(|segment| segment.length).sum();
+    let mut summary = DropSummary { segments_before: segments.len(), bytes_before, ..DropSummary::default() };
+    let mut replaced = Vec::new();
     let mut gaps = Dropping::of(sealer.manifest.gaps.clone());
     for record in &sealer.manifest.segments {
         let segment = open_segment(&*sealer.directory, record, &next.schema)?;

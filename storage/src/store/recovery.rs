@@ -67,16 +67,7 @@ pub(super) fn sealer(
 
 /// Creates an empty store: its append-only files, and the manifest that names them.
 fn create(directory: Arc<dyn Directory>, schema: &Schema, options: &WriterOptions) -> Result<Sealer, StoreError> {
-    // A first creation that was cut off leaves nothing but empty files. Anything longer belongs to a store whose
-    // manifest got lost, and is not ours to remove.
-    for name in names(&*directory)? {
-        if FileKind::of_name(&name).is_some() {
-            let length = directory.length(&name).map_err(StoreError::io(&name, "measuring"))?;
-            if length > EMPTY_FILE {
-                return Err(StoreError::MissingManifest { file: name });
-            }
-        }
-    }
+    check_no_store(&*directory)?;
     remove_leftovers(&*directory, None)?;
     let mut number = 0;
     let mut create = |kind: FileKind, magic| {
@@ -104,6 +95,21 @@ fn create(directory: Arc<dyn Directory>, schema: &Schema, options: &WriterOption
     let mut dictionaries = Vec::new();
     dictionaries.resize_with(schema.columns.len(), Arc::default);
     Ok(sealer(directory, manifest, dictionaries, dictionary_files, rejects_file, options))
+}
+
+/// Checks that a folder without a manifest holds no store. A first creation that was cut off leaves nothing but empty files;
+/// anything longer belongs to a store whose manifest got lost, and is not ours to remove.
+///
+/// # Errors
+/// [`StoreError::MissingManifest`] with the first such file; I/O errors.
+pub(super) fn check_no_store(directory: &dyn Directory) -> Result<(), StoreError> {
+    for name in names(directory)?.into_iter().filter(|name| FileKind::of_name(name).is_some()) {
+        let length = directory.length(&name).map_err(StoreError::io(&name, "measuring"))?;
+        if length > EMPTY_FILE {
+            return Err(StoreError::MissingManifest { file: name });
+        }
+    }
+    Ok(())
 }
 
 /// Checks that a store holds the columns that its writer will bring.

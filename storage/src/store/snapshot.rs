@@ -136,11 +136,12 @@ impl Snapshot {
         &self.sources
     }
 
-    /// Whether this is the same commit as another snapshot's of the same store, with the same sorted copy beside it.
+    /// Whether this is the same commit as another snapshot's, with the same sorted copy beside it.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         let copy = |snapshot| Self::sorted(snapshot).map(SortedCopy::records);
-        self.generation == other.generation && copy(self) == copy(other)
+        let manifest = |snapshot: &Self| snapshot.origin.as_ref().map(|origin| Arc::clone(&origin.manifest));
+        self.generation == other.generation && manifest(self) == manifest(other) && copy(self) == copy(other)
     }
 
     /// The number of the commit; another number is another state of the store.

@@ -6,7 +6,7 @@ use crate::io::Directory;
 
 use super::manifest::{self, FileKind, FramedRecord, Manifest};
 use super::snapshot::open_segment;
-use super::{Dictionary, SortedReport, StoreError, SummariesReport, dictionary, rejects, sorted, summaries};
+use super::{Dictionary, SortedReport, StoreError, SummariesReport, dictionary, recovery, rejects, sorted, summaries};
 
 /// What a check of a whole store found.
 #[derive(Debug, Clone, Default)]
@@ -50,7 +50,12 @@ pub struct Damage {
 pub fn verify(directory: &dyn Directory) -> Result<VerifyReport, StoreError> {
     let mut report = VerifyReport::default();
     let manifest = match Manifest::read(directory) {
-        Ok(manifest) => manifest.ok_or(StoreError::NoStore)?,
+        Ok(Some(manifest)) => manifest,
+        Ok(None) => {
+            let lost = recovery::check_no_store(directory).err().ok_or(StoreError::NoStore)?;
+            report.add(manifest::NAME, None, lost)?;
+            return Ok(report);
+        }
         Err(error) => {
             report.files = 1;
             report.add(manifest::NAME, None, error)?;
@@ -126,7 +131,10 @@ impl VerifyReport {
     fn add(&mut self, file: &str, rows: Option<Range<u64>>, error: StoreError) -> Result<(), StoreError> {
         let offset = match &error {
             StoreError::Corrupt { offset, .. } => *offset,
-            StoreError::UnknownVersion { .. } | StoreError::MissingFile { .. } | StoreError::SchemaMismatch { .. } => 0,
+            StoreError::UnknownVersion { .. }
+            | StoreError::MissingFile { .. }
+            | StoreError::MissingManifest { .. }
+            | StoreError::SchemaMismatch { .. } => 0,
             _ => return Err(error),
         };
         let what = match error {

@@ -62,6 +62,7 @@ fn create_all(node: &Node, message: &CreateTopicsRequest) -> Vec<CreatableTopicR
             let response = CreatableTopicResult::default().with_name(topic.name.clone()).with_configs(Some(Vec::new()));
             match result {
                 Ok((id, partitions, config)) => response
+                    .with_error_message(None)
                     .with_configs(Some(described(node, &config)))
                     .with_topic_id(Uuid::from_bytes(id.0))
                     .with_num_partitions(partitions)

@@ -36,10 +36,34 @@ fn handle(node: &Arc<Node>, mut request: Request) -> Result<Response<Body>, Prot
         let deleted = tokio::task::spawn_blocking(move || {
             let by_name =
                 message.topic_names.iter().map(|name| DeleteTopicState::default().with_name(Some(name.clone())));
-            by_name.chain(message.topics.iter().cloned()).map(|topic| delete(&node, &topic)).collect()
+            let wanted: Vec<DeleteTopicState> = by_name.chain(message.topics.iter().cloned()).collect();
+            let ids = wanted.iter().map(|topic| id_of(&node, topic));
+            let ids: Vec<Option<TopicId>> = ids.collect();
+            let delete = |(topic, id): (&DeleteTopicState, &Option<TopicId>)| {
+                let is_twice = id.is_some() && ids.iter().filter(|other| *other == id).count() > 1;
+                if is_twice {
+                    refused(topic, "the request names this topic more than once")
+                } else {
+                    delete(&node, topic)
+                }
+            };
+            wanted.iter().zip(&ids).map(delete).collect()
         });
         request.respond(&DeleteTopicsResponse::default().with_responses(deleted.await.unwrap_or_default()))
     })))
+}
+
+/// The topic that is meant, if it is there.
+fn id_of(node: &Node, wanted: &DeleteTopicState) -> Option<TopicId> {
+    match &wanted.name {
+        Some(name) => node.log.topic(name).map(|topic| topic.id()),
+        None => node.log.topic_by_id(TopicId(*wanted.topic_id.as_bytes())).map(|topic| topic.id()),
+    }
+}
+
+fn refused(wanted: &DeleteTopicState, reason: &str) -> DeletableTopicResult {
+    let result = DeletableTopicResult::default().with_name(wanted.name.clone()).with_topic_id(wanted.topic_id);
+    result.with_error_code(ResponseError::InvalidRequest.code()).with_error_message(Some(text(reason)))
 }
 
 fn delete(node: &Node, wanted: &DeleteTopicState) -> DeletableTopicResult {

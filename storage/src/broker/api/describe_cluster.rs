@@ -27,9 +27,18 @@ pub(super) static API: Api = Api {
 /// The endpoints of brokers, as opposed to those of controllers.
 const BROKERS: i8 = 1;
 
+/// What may be done with the cluster, as bits: create (5), alter (7), describe, cluster actions, describe and alter settings,
+/// write idempotently (12).
+pub(super) const OF_CLUSTER: i32 = 0b1_1111_1010_0000;
+
 fn handle(node: &Arc<Node>, mut request: Request) -> Result<Response<Body>, ProtocolError> {
     let message: DescribeClusterRequest = request.decode()?;
     let response = DescribeClusterResponse::default().with_cluster_id(text(node.log.cluster_id()));
+    let response = if message.include_cluster_authorized_operations {
+        response.with_cluster_authorized_operations(OF_CLUSTER)
+    } else {
+        response
+    };
     let response = if message.endpoint_type == BROKERS {
         let broker = DescribeClusterBroker::default().with_broker_id(NODE_ID);
         response

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::BufMut as _;
 use kafka_protocol::ResponseError;
-use kafka_protocol::messages::fetch_request::{FetchPartition, FetchRequest};
+use kafka_protocol::messages::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -17,7 +17,7 @@ use crate::broker::error::ProtocolError;
 use crate::broker::node::{Node, check_epoch, closed, error_code};
 use crate::broker::session::{Body, Request, Response};
 use crate::broker::shape::{self, Part};
-use crate::log::{LogError, LogSlice, Offset, Partition};
+use crate::log::{LogError, LogSlice, Offset, Partition, TopicId};
 
 const PARTITION: &[Part] = &[
     shape::fixed(4),
@@ -27,18 +27,23 @@ const PARTITION: &[Part] = &[
     shape::fixed(8).since(5),
     shape::fixed(4),
 ];
-const TOPIC: &[Part] = &[shape::text(), shape::structs(PARTITION)];
-const FORGOTTEN: &[Part] = &[shape::text(), shape::values(4)];
+const TOPIC: &[Part] = &[shape::text().until(BY_NAME), shape::fixed(16).since(BY_NAME + 1), shape::structs(PARTITION)];
+const FORGOTTEN: &[Part] = &[shape::text().until(BY_NAME), shape::fixed(16).since(BY_NAME + 1), shape::values(4)];
+
+/// The last version that names topics; later ones give their ids (KIP-516).
+const BY_NAME: i16 = 12;
+/// The last version in which every request says whether a replica asks.
+const OF_REPLICAS: i16 = 14;
 
 pub(super) static API: Api = Api {
     key: 1,
     name: "Fetch",
-    announced: (4, 12),
+    announced: (4, 17),
     least_implemented: 4,
     flexible_since: 12,
     flexible_response_header: true,
     shape: &[
-        shape::fixed(4),
+        shape::fixed(4).until(OF_REPLICAS),
         shape::fixed(4),
         shape::fixed(4),
         shape::fixed(4),
@@ -56,6 +61,8 @@ pub(super) static API: Api = Api {
 /// One partition of a request, looked up.
 struct Wanted<'a> {
     request: &'a FetchPartition,
+    /// Whether the topic is there, if the partition isn't.
+    is_of_a_topic: bool,
     partition: Option<Arc<Partition>>,
     /// Bytes of the log before the offset asked for.
     bytes_before: u64,
@@ -89,7 +96,11 @@ async fn answer(node: &Node, message: &FetchRequest, version: i16, deadline: Ins
     let mut failed = false;
     let mut wanted = Vec::with_capacity(message.topics.len());
     for topic in &message.topics {
-        let found = node.log.topic(&topic.topic);
+        let found = if version <= BY_NAME {
+            node.log.topic(&topic.topic)
+        } else {
+            node.log.topic_by_id(TopicId(*topic.topic_id.as_bytes()))
+        };
         let partitions: Vec<_> = topic
             .partitions
             .iter()
@@ -100,7 +111,12 @@ async fn answer(node: &Node, message: &FetchRequest, version: i16, deadline: Ins
                     partition.bytes_before(Offset(request.fetch_offset)).ok()
                 });
                 failed |= bytes_before.is_none();
-                Wanted { request, partition, bytes_before: bytes_before.unwrap_or_default() }
+                Wanted {
+                    request,
+                    is_of_a_topic: found.is_some(),
+                    partition,
+                    bytes_before: bytes_before.unwrap_or_default(),
+                }
             })
             .collect();
         wanted.push(partitions);
@@ -118,13 +134,16 @@ async fn answer(node: &Node, message: &FetchRequest, version: i16, deadline: Ins
             let fetched = wanted
                 .iter()
                 .map(|wanted| {
-                    let fetched = read(wanted, budget, empty);
+                    let mut fetched = read(wanted, budget, empty);
+                    if version > BY_NAME && !wanted.is_of_a_topic {
+                        fetched.error = Some(ResponseError::UnknownTopicId);
+                    }
                     empty &= fetched.batches.is_empty();
                     budget = budget.saturating_sub(fetched.batches.len());
                     fetched
                 })
                 .collect();
-            (topic.topic.as_str(), fetched)
+            (topic, fetched)
         })
         .collect();
     encode(version, None, topics)
@@ -178,8 +197,8 @@ fn read(wanted: &Wanted<'_>, budget: usize, at_least_one: bool) -> Fetched {
     }
 }
 
-/// Writes the response by the message format of `FetchResponse`, versions 4 to 12.
-fn encode(version: i16, error: Option<ResponseError>, topics: Vec<(&str, Vec<Fetched>)>) -> Body {
+/// Writes the response by the message format of `FetchResponse`, versions 4 to 17.
+fn encode(version: i16, error: Option<ResponseError>, topics: Vec<(&FetchTopic, Vec<Fetched>)>) -> Body {
     let flexible = version >= API.flexible_since;
     let mut body = Body::default();
     let code = |error: Option<ResponseError>| error.map_or(0, |error| error.code());
@@ -189,14 +208,18 @@ fn encode(version: i16, error: Option<ResponseError>, topics: Vec<(&str, Vec<Fet
         body.tail().put_i32(0);
     }
     put_length(&mut body, flexible, topics.len());
-    for (name, partitions) in topics {
-        if flexible {
+    for (topic, partitions) in topics {
+        let name = topic.topic.as_bytes();
+        if version > BY_NAME {
+            body.tail().put_slice(topic.topic_id.as_bytes());
+        } else if flexible {
             put_varint(&mut body, name.len() + 1);
+            body.tail().put_slice(name);
         } else {
             // A name that reached us in 16 bits of length fits into them.
             body.tail().put_i16(i16::try_from(name.len()).unwrap_or(i16::MAX));
+            body.tail().put_slice(name);
         }
-        body.tail().put_slice(name.as_bytes());
         put_length(&mut body, flexible, partitions.len());
         for fetched in partitions {
             let tail = body.tail();

@@ -10,6 +10,7 @@ use kafka_protocol::messages::metadata_response::{
 use kafka_protocol::messages::{BrokerId, TopicName};
 use uuid::Uuid;
 
+use super::describe_cluster::OF_CLUSTER;
 use super::{Api, refuse};
 use crate::broker::error::ProtocolError;
 use crate::broker::node::{NODE_ID, Node, error_code, text};
@@ -56,6 +57,10 @@ fn handle(node: &Arc<Node>, mut request: Request) -> Result<Response<Body>, Prot
     })))
 }
 
+/// What may be done with a topic, as bits: read (3), write, create, delete, alter, describe (8), describe and alter its settings
+/// (10, 11). Who is connected may do everything.
+const OF_TOPIC: i32 = 0b1101_1111_1000;
+
 fn answer(node: &Node, message: &MetadataRequest, version: i16, create: bool) -> MetadataResponse {
     let topics = match &message.topics {
         Some(topics) if version > 0 || !topics.is_empty() => {
@@ -63,12 +68,22 @@ fn answer(node: &Node, message: &MetadataRequest, version: i16, create: bool) ->
         }
         _ => node.log.topics().iter().map(|topic| described(topic)).collect(),
     };
+    let mut topics: Vec<MetadataResponseTopic> = topics;
+    for topic in topics.iter_mut().filter(|topic| message.include_topic_authorized_operations && topic.error_code == 0)
+    {
+        topic.topic_authorized_operations = OF_TOPIC;
+    }
     let broker =
         MetadataResponseBroker::default().with_node_id(NODE_ID).with_host(node.host.clone()).with_port(node.port);
     MetadataResponse::default()
         .with_brokers(vec![broker])
         .with_cluster_id(Some(text(node.log.cluster_id())))
         .with_controller_id(NODE_ID)
+        .with_cluster_authorized_operations(if message.include_cluster_authorized_operations {
+            OF_CLUSTER
+        } else {
+            i32::MIN
+        })
         .with_topics(topics)
 }
 
