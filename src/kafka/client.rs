@@ -102,6 +102,7 @@ impl KafkaClient {
         let policy = RetryPolicy {
             request_timeout: options.request_timeout,
             deadline: options.retry_deadline,
+            storage_deadline: options.storage_deadline.min(options.retry_deadline),
             brokers: Arc::clone(&addresses),
             notices: Notices::default(),
         };

@@ -22,6 +22,9 @@ pub struct ClientOptions {
     pub request_timeout: Duration,
     /// How long a failing request is tried again before its error is reported.
     pub retry_deadline: Duration,
+    /// The same while the broker says that its disk fails, if that is shorter: the embedded log's disk is one's own, and waiting mends
+    /// nothing.
+    pub storage_deadline: Duration,
     /// Encryption, for brokers that speak TLS.
     pub tls: Option<Tls>,
     /// User and password, for brokers that ask for them.
@@ -35,6 +38,7 @@ impl Default for ClientOptions {
             request_timeout: Duration::from_secs(30),
             // As long as Kafka's own producers (delivery.timeout.ms): enough for a broker to be missed and replaced.
             retry_deadline: Duration::from_secs(120),
+            storage_deadline: Duration::MAX,
             tls: None,
             sasl: None,
         }

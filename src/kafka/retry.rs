@@ -36,6 +36,8 @@ pub(super) struct RetryPolicy {
     pub(super) request_timeout: Duration,
     /// How long to start further tries.
     pub(super) deadline: Duration,
+    /// The same while the broker says that its disk fails.
+    pub(super) storage_deadline: Duration,
     /// The addresses, for messages.
     pub(super) brokers: Arc<str>,
     /// Where to tell that a request goes on failing.
@@ -60,6 +62,13 @@ pub(super) enum Failure {
     Client(Error),
     /// The error of a connection of our own.
     Connection(KafkaError),
+}
+
+impl Failure {
+    /// Whether the broker says that its disk fails.
+    fn is_of_storage(&self) -> bool {
+        matches!(self, Self::Client(error) if server_code(error) == Some(ProtocolError::KafkaStorageError))
+    }
 }
 
 impl From<Error> for Failure {
@@ -96,7 +105,8 @@ impl RetryPolicy {
                 }
             };
             let pause = pause_after(attempts);
-            let is_last = start.elapsed() + pause >= self.deadline;
+            let deadline = if failure.is_of_storage() { self.storage_deadline } else { self.deadline };
+            let is_last = start.elapsed() + pause >= deadline;
             if is_last || failure.verdict() == Verdict::Fatal {
                 return Err(FinalFailure { failure, what: what(), attempts, waited: start.elapsed() });
             }
@@ -300,6 +310,7 @@ mod tests {
 
     fn policy(timeout_ms: u64, deadline_ms: u64) -> RetryPolicy {
         RetryPolicy {
+            storage_deadline: Duration::from_millis(deadline_ms),
             request_timeout: Duration::from_millis(timeout_ms),
             deadline: Duration::from_millis(deadline_ms),
             brokers: "broker:9092".into(),

@@ -44,7 +44,7 @@ pub enum PipelineError {
     /// More rows were rejected than allowed; what was read before is committed.
     #[error(
         "{} of {} rows read are no events, more than the {limit} allowed; `cartlog rejects` shows them, \
-         --max-rejected N or N% allows more", rows.rows_rejected, rows.rows_read
+         --max-rejected N or N% allows more; what was read is stored, and the same command goes on behind it", rows.rows_rejected, rows.rows_read
     )]
     TooManyRejected {
         /// The limit.

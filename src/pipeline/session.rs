@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use cartlog_storage::io::OsDirectory;
 use tokio::runtime::Runtime;
@@ -35,20 +36,25 @@ pub(super) struct LogSession {
     pub(super) runtime: Runtime,
 }
 
+/// How long a job tries on when the disk of its own log fails.
+const PATIENCE_WITH_OWN_DISK: Duration = Duration::from_secs(3);
+
 impl LogSession {
     /// Connects to the log of a plan, starting it if it is the embedded one. With `create`, a topic that is not there
     /// is created.
     pub(super) fn open(plan: &LogPlan, threads: usize, create: bool) -> Result<Self, PipelineError> {
         let runtime = runtime(threads)?;
+        let mut options = plan.client.clone();
         let (embedded, brokers) = match &plan.target {
             LogTarget::Brokers(brokers) => (None, brokers.clone()),
             LogTarget::Embedded(directory) => {
+                options.storage_deadline = PATIENCE_WITH_OWN_DISK;
                 let embedded = runtime.block_on(EmbeddedLog::start(directory))?;
                 let address = embedded.address().to_string();
                 (Some(embedded), vec![address])
             }
         };
-        let (client, topic) = runtime.block_on(connect(&brokers, plan, &plan.client, create))?;
+        let (client, topic) = runtime.block_on(connect(&brokers, plan, &options, create))?;
         let topic_id = runtime.block_on(client.topic_id(&topic.name))?;
         Ok(Self {
             client,

@@ -252,6 +252,11 @@ fn other_formats_are_named() {
     let (_folder, source) = file(HEADER.replace("brand,price", "price,brand").as_bytes());
     let error = source.open(ReadOptions::default(), nothing).unwrap_err().to_string();
     assert!(error.contains("another order, expected event_time,event_type"), "{error}");
+    for header in [format!("{HEADER},more"), HEADER.replace(",brand", "")] {
+        let (_folder, source) = file(format!("{header}\n2019-10-01 00:00:00 UTC,view,1\n").as_bytes());
+        let error = source.open(ReadOptions::default(), nothing).unwrap_err().to_string();
+        assert!(error.contains(&format!("names other columns, `{header}`, expected {HEADER}")), "{error}");
+    }
 }
 
 #[test]

@@ -11,6 +11,7 @@ import resource
 import shutil
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,36 @@ def test_a_full_disk_stops_a_following_load_and_room_lets_it_go_on(rows, expecte
         assert "No space left on device" in said and "store file" in said, said
         filler.unlink()
         check(folder / "data", rows, expected, "--no-log")
+
+
+def test_a_full_disk_under_the_embedded_log_is_told_at_once(rows, expected, tmp_path):
+    with small_file_system(tmp_path / "small", "3m") as folder:
+        filler = folder / "filler"
+        filler.write_bytes(bytes((3 << 20) - (200 << 10)))
+        start = time.monotonic()
+        said = refusal("run", rows, "--store", folder / "data", "--no-analyses")
+        assert time.monotonic() - start < 30
+        assert "No space left on device" in said and len(said.splitlines()) < 20, said
+        filler.unlink()
+        check(folder / "data", rows, expected)
+
+
+@pytest.mark.parametrize("words", [["inspect"], ["verify"], ["analyze", "top_categories"], ["analyze", "--list"], ["--help"]])
+def test_output_that_nobody_takes(words, rows, tmp_path):
+    store = tmp_path / "store"
+    Store.load(store, rows, "--no-log")
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([BINARY, *words, *(["--store", store] if words != ["--help"] else [])], stdout=full,
+                              stderr=subprocess.PIPE, text=True, env=environment())
+    assert "panicked" not in done.stderr and done.returncode in (0, 1), done
+    if words != ["--help"]:
+        assert done.returncode == 1 and "No space left" in done.stderr, done
+    # Nor is it an error that nobody reads.
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([BINARY, *words, "-v", "--store", store], stdout=writer, stderr=writer, env=environment())
+    os.close(writer)
+    assert done.returncode in (0, 1), done
 
 
 @contextlib.contextmanager

@@ -71,6 +71,32 @@ fn with_server(test: impl FnOnce(SocketAddr, &Path)) {
 }
 
 #[test]
+fn a_store_in_another_ones_place_is_answered_from() {
+    with_server(|address, directory| {
+        let rows_of = || {
+            let (_, body) = ask(address, "/api/status", &[]);
+            let status: serde_json::Value = serde_json::from_slice(&body).unwrap();
+            let (_, csv) = ask(address, "/api/analyses/data_quality?format=csv", &[]);
+            let csv = String::from_utf8(csv).unwrap();
+            (status["rows"].as_u64().unwrap(), csv.lines().nth(1).unwrap().split(',').next().unwrap().to_owned())
+        };
+        assert_eq!(rows_of(), (180, "180".to_owned()));
+        // Of fewer commits, and of as many.
+        for more in [&[][..], &["b.csv"]] {
+            std::fs::remove_dir_all(store_directory(directory)).unwrap();
+            let mut expected = 7;
+            fill(directory, "c.csv", &rows(4, 7));
+            for name in more {
+                fill(directory, name, &rows(5, 5));
+                expected += 5;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(300));
+            assert_eq!(rows_of(), (expected, expected.to_string()));
+        }
+    });
+}
+
+#[test]
 fn the_first_page_is_answered_before_anybody_asks() {
     let directory = tempdir().unwrap();
     fill(directory.path(), "a.csv", &rows(1, 90));

@@ -236,7 +236,6 @@ fn take_client_id(frame: &mut Bytes) -> Result<Box<str>, ProtocolError> {
 
 #[cfg(test)]
 mod tests {
-    use crate::log::TopicId;
     use std::task::{Context, Poll, Waker};
 
     use kafka_protocol::messages::describe_log_dirs_request::DescribableLogDirTopic;
@@ -252,8 +251,8 @@ mod tests {
     use super::*;
     use crate::groups::Coordinator;
     use crate::io::OsDirectory;
-    use crate::log::batch_for_tests as batch;
     use crate::log::{BatchHeader, Log, LogOptions, TopicConfig};
+    use crate::log::{TopicId, batch_for_tests as batch};
 
     fn node() -> (TempDir, Arc<Node>) {
         let folder = tempfile::tempdir().unwrap();

@@ -1,7 +1,7 @@
 //! Whole-log tests: what is there after a restart, whatever happened to the files meanwhile.
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::task::{Context, Waker};
@@ -349,6 +349,28 @@ fn a_creation_cut_short_is_set_aside_and_a_deletion_cut_short_is_finished() {
     let log = bench.open();
     assert!(log.topics().is_empty());
     assert!(!bench.folder.path().join("events-0").exists());
+}
+
+#[test]
+fn a_creation_that_fails_leaves_nothing() {
+    for at in 0.. {
+        let memory = MemoryDirectory::new();
+        drop(Log::open(Arc::new(memory.clone()), LogOptions::default()).unwrap());
+        let full = Fault::Once(ErrorKind::StorageFull);
+        let counting = FaultDirectory::new(Arc::new(memory.clone()), u64::MAX, full);
+        drop(Log::open(Arc::new(counting.clone()), LogOptions::default()).unwrap());
+        let faulty = FaultDirectory::new(Arc::new(memory.clone()), counting.operations() + at, full);
+        let log = Log::open(Arc::new(faulty), LogOptions::default()).unwrap();
+        if log.create_topic("events", 3, TopicConfig::default()).is_ok() {
+            assert!(at > 9);
+            break;
+        }
+        // Nobody is in the way of the next try, nor of a start.
+        assert!(log.topic("events").is_none(), "at {at}");
+        let left = memory.list("").unwrap().into_iter().filter(|name| name.starts_with("events"));
+        assert_eq!(left.collect::<Vec<_>>(), Vec::<String>::new(), "at {at}");
+        log.create_topic("events", 3, TopicConfig::default()).unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -72,6 +72,8 @@ pub struct Partition {
     deleted: AtomicBool,
     /// Whether a sync is asked for or running.
     pub(super) flush_state: Mutex<FlushState>,
+    /// When a write that failed was last told of.
+    complained: Mutex<Option<Instant>>,
 }
 
 /// What all partitions of a log share.

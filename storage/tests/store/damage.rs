@@ -160,6 +160,8 @@ fn an_absent_file_is_named() {
             Some(StoreError::MissingManifest { .. }) => assert_eq!(file, "manifest"),
             other => panic!("{file}: {other:?}"),
         }
+        let report = verify(&memory).unwrap();
+        assert!(report.damage.iter().any(|damage| damage.file == file), "{file}: {:?}", report.damage);
     }
 }
 

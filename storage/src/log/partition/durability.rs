@@ -25,6 +25,9 @@ pub(super) enum Durability {
 /// Bytes appended until the idempotent producers are written down again: what a start has to walk over at most.
 const KEEP_PRODUCERS_BYTES: u64 = 64 << 20;
 
+/// How long nothing more is said of writes that fail.
+const COMPLAINT_PAUSE: Duration = Duration::from_secs(10);
+
 /// The longest a sync waits for batches that are likely to come.
 const LONGEST_GATHERING: Duration = Duration::from_micros(500);
 /// The pause between two looks at what has come.
@@ -176,7 +179,12 @@ impl Partition {
     /// Latches the partition if a failed write left something behind; gives the error of the write.
     pub(super) fn failed(&self, failure: WriteFailure) -> LogError {
         if failure.is_undone {
-            tracing::error!(partition = self.folder, "nothing was written: {}", failure.error);
+            // A producer tries again and again, and one line tells as much as a thousand.
+            let mut complained = self.complained.lock().unwrap_or_else(PoisonError::into_inner);
+            if complained.is_none_or(|last| last.elapsed() >= COMPLAINT_PAUSE) {
+                *complained = Some(Instant::now());
+                tracing::error!(partition = self.folder, "nothing was written: {}", failure.error);
+            }
         } else {
             self.latch(&failure.error);
         }

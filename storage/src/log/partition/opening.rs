@@ -116,6 +116,7 @@ impl Partition {
             offline,
             deleted: AtomicBool::new(false),
             flush_state: Mutex::default(),
+            complained: Mutex::default(),
         }))
     }
 }
