@@ -22,6 +22,9 @@ in values, order and ties. `events` are the covered rows of the store, with miss
 | category_code, brand, user_session | VARCHAR, may be NULL |
 | price | DECIMAL(18,4) |
 
+`events_with_epoch` is the same with a column more, `epoch_seconds`: `CAST(epoch(event_time) AS BIGINT)`, whole seconds since 1970, halves to
+the even one.
+
 Text orders byte by byte, and a missing value comes last. Money is exact; an average is the double nearest to the exact quotient; a quantile is
 nearest-rank, always a value that occurred. The result is the same for any number of threads and any cut into segments.
 

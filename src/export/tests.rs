@@ -207,6 +207,30 @@ fn a_terminal_shows_numbers_at_the_right_and_counts_what_it_hides() {
     assert_eq!(shown, expected);
 }
 
+#[test]
+fn a_narrow_terminal_shows_numbers_whole() {
+    let numbers = |base: i64| Arc::new(Int64Array::from(vec![base, base + 1])) as ArrayRef;
+    let words = Arc::new(StringArray::from(vec!["some words that take a line", "b"])) as ArrayRef;
+    let columns = [("first_number", numbers(123_456_789)), ("words", words), ("second_number", numbers(987_654_321))];
+    let rows = RecordBatch::try_from_iter(columns).unwrap();
+    let narrow = RenderOptions { width: Some(50), ..RenderOptions::default() };
+    let shown = render(&Table { name: "sample".to_owned(), rows: rows.clone() }, narrow);
+    assert!(shown.lines().all(|line| line.chars().count() <= 50), "{shown}");
+    assert!(
+        ["123456789", "123456790", "987654321", "987654322"].iter().all(|number| shown.contains(number)),
+        "{shown}"
+    );
+    // One row stands upright.
+    let shown = render(&Table { name: "sample".to_owned(), rows: rows.slice(0, 1) }, narrow);
+    let expected = "\
+        ┌───────────────┬─────────────────────────────┐\n\
+        │ first_number  ┆ 123456789                   │\n\
+        │ words         ┆ some words that take a line │\n\
+        │ second_number ┆ 987654321                   │\n\
+        └───────────────┴─────────────────────────────┘\n";
+    assert_eq!(shown, expected);
+}
+
 /// A text of any characters, rather often one that CSV has to quote.
 fn texts() -> impl Strategy<Value = Option<String>> {
     prop_oneof![

@@ -164,7 +164,14 @@ fn kind(reason: &str) -> String {
             kind.push_str(part);
         }
     }
-    kind
+    // Where it is in the line isn't what it is.
+    match kind.find(" at byte ") {
+        Some(place) => {
+            let rest = kind[place + " at byte ".len()..].trim_start_matches(|digit: char| digit.is_ascii_digit());
+            format!("{} at a byte{rest}", &kind[..place])
+        }
+        None => kind,
+    }
 }
 
 #[cfg(test)]
@@ -174,6 +181,7 @@ mod tests {
     #[test]
     fn reasons_of_one_kind_count_together() {
         assert_eq!(kind("price: \"abc\" is not a decimal number"), kind("price: \"x\" is not a decimal number"));
+        assert_eq!(kind("a quote is left open at byte 41 of the line"), "a quote is left open at a byte of the line");
         assert_eq!(kind("expected 9 fields, found 8"), "expected 9 fields, found 8");
     }
 }

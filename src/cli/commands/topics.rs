@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use serde_json::{Value, json};
 
 use super::log::with_admin;
@@ -12,9 +12,18 @@ use crate::cli::columns::Columns;
 use crate::cli::settings::Settings;
 use crate::cli::text;
 use crate::kafka::{Admin, GroupReport, PartitionReport, TopicReport, TopicSetting};
+use crate::pipeline::LogTarget;
 
 pub(super) fn execute(options: &Topics, settings: &Settings) -> Result<()> {
     let action = options.action.as_ref().unwrap_or(&TopicsAction::List);
+    if let (LogTarget::Embedded(folder), false) = (settings.log().target, matches!(action, TopicsAction::Create { .. }))
+        && !folder.try_exists().unwrap_or(true)
+    {
+        return Err(anyhow!(
+            "there is no log in {}; load something (cartlog run FILE), or name another with --store or brokers with --brokers",
+            settings.store.display()
+        ));
+    }
     let (shown, object) = with_admin(settings, async |admin| act(action, settings, admin).await)?;
     let out = if settings.json { format!("{object}\n") } else { shown };
     Ok(io::stdout().write_all(out.as_bytes())?)

@@ -21,6 +21,10 @@ const LATEST: i64 = -1;
 const EARLIEST: i64 = -2;
 /// The record with the latest time.
 const MAX_TIMESTAMP: i64 = -3;
+/// The first offset kept here, and not in other storage (KIP-405): the first.
+const EARLIEST_LOCAL: i64 = -4;
+/// The last offset kept in other storage (KIP-1005): there is none.
+const LATEST_TIERED: i64 = -5;
 
 const PARTITION: &[Part] = &[shape::fixed(4), shape::fixed(4).since(4), shape::fixed(8)];
 const TOPIC: &[Part] = &[shape::text(), shape::structs(PARTITION)];
@@ -28,11 +32,11 @@ const TOPIC: &[Part] = &[shape::text(), shape::structs(PARTITION)];
 pub(super) static API: Api = Api {
     key: 2,
     name: "ListOffsets",
-    announced: (1, 7),
+    announced: (1, 10),
     least_implemented: 1,
     flexible_since: 6,
     flexible_response_header: true,
-    shape: &[shape::fixed(4), shape::fixed(1).since(2), shape::structs(TOPIC)],
+    shape: &[shape::fixed(4), shape::fixed(1).since(2), shape::structs(TOPIC), shape::fixed(4).since(10)],
     handle,
     unknown_version: refuse,
 };
@@ -77,7 +81,8 @@ fn find(topic: Option<&Topic>, wanted: &ListOffsetsPartition) -> Result<(TimedOf
     let untimed = |offset: Offset| Some(TimedOffset { timestamp_ms: -1, offset });
     let found = match wanted.timestamp {
         LATEST => untimed(partition.end()),
-        EARLIEST => untimed(partition.start()),
+        LATEST_TIERED => None,
+        EARLIEST | EARLIEST_LOCAL => untimed(partition.start()),
         MAX_TIMESTAMP => partition.latest_time().map_err(|error| error_code(&error))?,
         time if time >= 0 => partition.offset_for_time(time).map_err(|error| error_code(&error))?,
         _ => return Err(ResponseError::UnsupportedVersion),
