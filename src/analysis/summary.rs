@@ -5,15 +5,17 @@
 //! segment's place where the filter asks for nothing but columns that it keeps, or covers all of the segment: its zone map is that of the
 //! segment. So an answer is the same to the last byte, and what is read are the summaries, and the rows of segments that have none yet.
 //!
-//! Cost: a summary is made by grouping a segment's rows once, some 10 ns a row, when an answer has been given that could have used it.
+//! Cost: a summary is made by grouping a segment's rows once, 3 to 12 ns a row, when an answer has been given that could have used it.
 //! It takes a hundredth of the segment's room or less; one that would take more than an eighth of its rows is declined.
 
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use cartlog_storage::store::{
     Batch, ColumnStatistics, ColumnValues, Segment, Snapshot, StoreError, Summary, SummaryKind, SummaryWriter,
 };
-use rayon::iter::{IntoParallelIterator, ParallelIterator};
+use rayon::iter::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
 use super::driver::Input;
 use super::events::{EventSegment, Events};
@@ -22,6 +24,7 @@ use super::filter::Filter;
 use super::group::{Parts, group};
 use super::keys::{Key, Layout};
 use super::sort::runs;
+use super::top::{counted, is_counted};
 use crate::event::{BRAND, CATEGORY_CODE, CATEGORY_ID, EVENT_TIME, EVENT_TYPE, PRICE};
 
 /// Segments of fewer rows are read as they are: they would be merged soon, and cost little.
@@ -103,10 +106,13 @@ impl EventSummary {
             column => Field::compact(events, column),
         };
         let layout = Layout::fitted(events, self.kind.columns.iter().map(field).collect());
-        let mut parts: Vec<(usize, Vec<Counted>)> =
-            group(&input, &layout, layout.fields(), &Distinct).into_iter().flatten().collect();
-        parts.sort_unstable_by_key(|(part, _)| *part);
-        let rows: Vec<Counted> = parts.into_iter().flat_map(|(_, rows)| rows).collect();
+        let rows: Vec<Counted> = if is_counted(&layout) {
+            (0..).zip(counted(&input, &layout)).filter(|(_, count)| *count > 0).collect()
+        } else {
+            let parts = group(&input, &layout, layout.fields(), &Distinct).into_iter().flatten();
+            let parts: BTreeMap<usize, Vec<Counted>> = parts.collect();
+            parts.into_values().flatten().collect()
+        };
         let ordinals = |place: usize| {
             rows.iter().map(move |(key, _)| (key, place)).map(|(key, place)| layout.ordinal(*key, place))
         };
@@ -200,7 +206,7 @@ impl Summaries {
     /// # Errors
     /// [`StoreError::Locked`] while somebody else keeps some; damage of a segment; I/O errors, as in a folder that can't be
     /// written to. None of these touches an answer.
-    pub fn keep(&self, progress: impl Fn(usize, usize)) -> Result<KeptSummaries, StoreError> {
+    pub fn keep(&self, progress: impl Fn(usize, usize) + Sync) -> Result<KeptSummaries, StoreError> {
         let asked = self.opened.iter().zip(ALL).filter_map(|(opened, kind)| Some((opened.get()?, kind)));
         let absent = asked.flat_map(|(opened, kind)| {
             let absent = opened.iter().enumerate().filter(|(_, held)| matches!(held, Held::Absent));
@@ -213,12 +219,14 @@ impl Summaries {
             return Ok(kept);
         }
         let Some(writer) = self.snapshot.keep_summaries()? else { return Ok(kept) };
-        for (done, (segment, kind)) in absent.iter().enumerate() {
-            progress(done, absent.len());
-            if let Some(bytes) = self.keep_one(&writer, *segment, kind)? {
-                kept.written += 1;
-                kept.bytes += bytes;
-            }
+        let done = AtomicUsize::new(0);
+        let written = absent.par_iter().map(|(segment, kind)| {
+            progress(done.fetch_add(1, Ordering::Relaxed), absent.len());
+            self.keep_one(&writer, *segment, kind)
+        });
+        for bytes in written.collect::<Result<Vec<Option<u64>>, StoreError>>()?.into_iter().flatten() {
+            kept.written += 1;
+            kept.bytes += bytes;
         }
         Ok(kept)
     }

@@ -14,6 +14,14 @@ pub(crate) fn is_counted(layout: &Layout<'_>) -> bool {
     layout.bits() <= MAX_ARRAY_BITS
 }
 
+/// How many rows have each key, of which there are few ([`is_counted`]).
+pub(crate) fn counted(input: &Input<'_>, layout: &Layout<'_>) -> Vec<u64> {
+    let counting = Count { layout };
+    let mut counts = scan(input, &counting);
+    counting.translate(&mut counts);
+    counts.counts
+}
+
 /// Bits of keys that are counted in an array of one counter each: 8 MiB a worker, of which only what occurs is touched.
 const MAX_ARRAY_BITS: u32 = 20;
 
@@ -24,10 +32,7 @@ const MAX_ARRAY_BITS: u32 = 20;
 pub(crate) fn most_frequent(input: &Input<'_>, layout: &Layout<'_>, limit: usize) -> Vec<(u128, u64)> {
     let mut top = Top::new(limit);
     if is_counted(layout) {
-        let counting = Count { layout };
-        let mut counts = scan(input, &counting);
-        counting.translate(&mut counts);
-        for (key, count) in (0..).zip(counts.counts).filter(|(_, count)| *count > 0) {
+        for (key, count) in (0..).zip(counted(input, layout)).filter(|(_, count)| *count > 0) {
             top.offer(key, count);
         }
     } else {

@@ -192,6 +192,9 @@ mod tests {
     proptest! {
         #[test]
         fn written_units_read_back(units: i64) {
+            let expected = if units.unsigned_abs() <= LARGEST { Ok(units) } else { Err(DecimalError::OutOfRange) };
+            prop_assert_eq!(parse(format(units).as_bytes()), expected);
+            let units = units % (LARGEST as i64 + 1);
             prop_assert_eq!(parse(format(units).as_bytes()), Ok(units));
         }
 

@@ -56,7 +56,7 @@ def test_answers_are_the_same_with_summaries(store, tmp_path):
     kept = summaries(store)
     assert {path.name.rsplit("-", 1)[1] for path in kept} == {"categories", "prices", "hours", "days", "sales"}
     assert len(kept) == 10
-    assert any(path.stat().st_size > 0 for path in kept)
+    assert any(path.stat().st_size > 100 for path in kept)
     assert answers(store) == afresh
     assert summaries(store) == kept
     found = json.loads(cartlog("verify", "--json", "--store", store))["summaries"]
@@ -87,10 +87,10 @@ def test_what_is_damaged_is_passed_over_and_made_anew(store):
     kept = summaries(store)
     for number, path in enumerate(kept):
         content = bytearray(path.read_bytes())
-        if content:
+        if content != b"declined\n":
             content[(number * 977 + 40) % len(content)] ^= 16
             path.write_bytes(content)
-    damaged = [path.name for path in kept if path.stat().st_size > 0]
+    damaged = [path.name for path in kept if path.read_bytes() != b"declined\n"]
     found = json.loads(cartlog("verify", "--json", "--store", store, expect=1))
     assert found["damage"] == [] and len(found["summaries"]["damage"]) == len(damaged)
     assert all(name in message for name, message in zip(damaged, found["summaries"]["damage"]))

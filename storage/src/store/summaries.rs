@@ -10,7 +10,7 @@
 //!   dropped or repaired, and the segment's summaries are passed over until somebody removes them;
 //! - it is small, and every byte of it is checked when it is opened: one that isn't sound is an error to whoever opens it, who can read
 //!   the segment instead;
-//! - it has its name once it is on disk whole.
+//! - it has its name once it is written whole; it isn't synced, since nothing is lost with it: what a crash left of it isn't sound.
 
 use std::io::ErrorKind;
 
@@ -28,6 +28,9 @@ const FOLDER: &str = "summaries";
 const LOCK: &str = "lock";
 /// What a file's name ends with until it is whole.
 const NEW: &str = ".new";
+
+/// What stands in place of a summary that isn't worth its room.
+const DECLINED: &[u8] = b"declined\n";
 
 /// What a summary keeps of rows. Another meaning needs another name: files outlive the program that wrote them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,7 +101,7 @@ impl Snapshot {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(StoreError::io(&name, "mapping")(error)),
         };
-        if data.is_empty() {
+        if &data[..] == DECLINED {
             return Ok(Some(Summary::Declined));
         }
         self.sound_summary(&name, data, kind).map(|segment| Some(Summary::Rows(segment)))
@@ -143,7 +146,7 @@ impl SummaryWriter<'_> {
     /// # Errors
     /// I/O errors.
     pub fn decline(&self, segment: usize, kind: &SummaryKind) -> Result<(), StoreError> {
-        self.write(segment, kind, |_| Ok(()))
+        self.write(segment, kind, |file| file.append(DECLINED))
     }
 
     fn write(
@@ -156,7 +159,7 @@ impl SummaryWriter<'_> {
         let name = kind.file(record);
         let new = format!("{name}{NEW}");
         let file = directory.create(&new).map_err(StoreError::io(&new, "creating"))?;
-        let written = fill(&*file).and_then(|()| file.sync()).and_then(|()| directory.rename(&new, &name));
+        let written = fill(&*file).and_then(|()| directory.rename(&new, &name));
         written.map_err(|error| {
             // What is left is removed by the next writer, if it can't be now.
             let _ = self.directory.remove(&new);
@@ -205,7 +208,7 @@ pub(crate) fn verify_summaries(
         let data = directory.map(&path).map_err(StoreError::io(&path, "mapping"))?;
         report.files += 1;
         report.bytes += data.len() as u64;
-        if !data.is_empty() {
+        if &data[..] != DECLINED {
             report.damage.extend(Segment::check_bytes(&path, data).err().map(|error| error.to_string()));
         }
     }
