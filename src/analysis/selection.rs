@@ -76,6 +76,10 @@ impl Selection {
         if filter.covers_everything() {
             return Self { segments: vec![SegmentSelection::All; events.segments().len()] };
         }
+        let (from, to) = filter.instants();
+        if from > to {
+            return Self { segments: vec![SegmentSelection::None; events.segments().len()] };
+        }
         let wanted = [(PRODUCT_ID, ascending(&filter.products)), (USER_ID, ascending(&filter.users))];
         let allowed = [
             (
@@ -86,7 +90,7 @@ impl Selection {
             (BRAND, allowed_codes(events, BRAND, |text| filter.covers_brand(text))),
         ];
         let segments = events.segments().iter().map(|segment| {
-            let ranges = [(EVENT_TIME, filter.instants()), (PRICE, filter.prices())];
+            let ranges = [(EVENT_TIME, (from, to)), (PRICE, filter.prices())];
             let ranges = ranges
                 .iter()
                 .map(|(column, (lowest, highest))| (*column, between(segment, *column, *lowest, *highest)));
