@@ -6,6 +6,7 @@ the store must equal one that nothing happened to.
 
 import contextlib
 import errno
+import json
 import os
 import resource
 import shutil
@@ -275,3 +276,25 @@ def test_a_file_that_is_missing_or_of_another_version(kind, rows, tmp_path):
     path.write_bytes(whole)
     cartlog("verify", "--store", store)
     assert summary(*more)["rows_duplicate"] == ROWS
+
+
+def test_a_look_at_what_is_not_there_makes_nothing(tmp_path):
+    for words in [["topics"], ["topics", "show", "events"], ["inspect"], ["verify"], ["analyze"]]:
+        said = refusal(*words, "--store", tmp_path / "typo")
+        assert "there is no" in said and "typo" in said, said
+    assert not (tmp_path / "typo").exists()
+
+
+def test_a_store_without_its_manifest_is_damaged(rows, tmp_path):
+    store = tmp_path / "store"
+    Store.load(store, rows)
+    (store / "store" / "manifest").unlink()
+    assert "damaged in 1 place" in refusal("verify", "--store", store)
+    assert "manifest" in refusal("verify", "--repair", "--store", store)
+
+
+@pytest.mark.parametrize("value", ["1", "true", "yes"])
+def test_a_variable_for_a_flag(value, rows, tmp_path):
+    done = subprocess.run([BINARY, "load", rows, "--store", tmp_path / "store"], stdin=subprocess.DEVNULL, text=True,
+                          capture_output=True, env=environment() | {"CARTLOG_JSON": value, "CARTLOG_QUIET": "0"})
+    assert done.returncode == 0 and json.loads(done.stdout)["rows_stored"] > 0, done
