@@ -279,7 +279,7 @@ def test_a_file_that_is_missing_or_of_another_version(kind, rows, tmp_path):
 
 
 def test_a_look_at_what_is_not_there_makes_nothing(tmp_path):
-    for words in [["topics"], ["topics", "show", "events"], ["inspect"], ["verify"], ["analyze"]]:
+    for words in [["topics"], ["topics", "describe", "events"], ["inspect"], ["verify"], ["analyze"]]:
         said = refusal(*words, "--store", tmp_path / "typo")
         assert "there is no" in said and "typo" in said, said
     assert not (tmp_path / "typo").exists()
