@@ -84,9 +84,25 @@ struct Narrow {
 
 impl Narrow {
     const NONE: Self = Self { count: 0, sum: 0, smallest: u64::MAX, largest: 0 };
+
+    #[inline]
+    fn add(&mut self, count: u64, price: u64) {
+        self.count += count;
+        self.sum += price * count;
+        self.smallest = self.smallest.min(price);
+        self.largest = self.largest.max(price);
+    }
 }
 
 impl Steps {
+    #[inline]
+    fn add(&mut self, count: u64, price: u64) {
+        self.count += count;
+        self.sum += u128::from(price) * u128::from(count);
+        self.smallest = self.smallest.min(price);
+        self.largest = self.largest.max(price);
+    }
+
     fn merge(&mut self, other: &Self) {
         self.count += other.count;
         self.sum += other.sum;
@@ -129,34 +145,26 @@ impl Scan for Sum<'_> {
             partial.segment = chunk.segment();
         }
         let prices = chunk.ordinals(self.prices, &mut partial.prices);
-        if let Some(events) = chunk.counts(&mut partial.events) {
-            let groups = chunk.ordinals(self.groups, &mut partial.groups);
-            for ((group, price), count) in groups.iter().zip(prices).zip(events) {
-                let (count, price) = (*count, *price);
-                let sum = u128::from(price) * u128::from(count);
-                partial.steps[index(*group)].merge(&Steps { count, sum, smallest: price, largest: price });
-            }
-            return;
-        }
+        let events = chunk.counts(&mut partial.events);
         let places = chunk.places(&[self.groups], MOST_PLACES, &mut partial.places);
         if let Some((places, groups)) = places.filter(|_| self.prices.bits() <= NARROW_BITS) {
             partial.by_place.resize(groups, Narrow::NONE);
-            for (place, price) in places.iter().zip(prices) {
-                let narrow = &mut partial.by_place[*place as usize];
-                narrow.count += 1;
-                narrow.sum += *price;
-                narrow.smallest = narrow.smallest.min(*price);
-                narrow.largest = narrow.largest.max(*price);
+            let prices = places.iter().zip(prices);
+            match events {
+                None => prices.for_each(|(place, price)| partial.by_place[*place as usize].add(1, *price)),
+                Some(events) => prices
+                    .zip(events)
+                    .for_each(|((place, price), count)| partial.by_place[*place as usize].add(*count, *price)),
             }
             return;
         }
         let groups = chunk.ordinals(self.groups, &mut partial.groups);
-        for (group, price) in groups.iter().zip(prices) {
-            let steps = &mut partial.steps[index(*group)];
-            steps.count += 1;
-            steps.sum += u128::from(*price);
-            steps.smallest = steps.smallest.min(*price);
-            steps.largest = steps.largest.max(*price);
+        let prices = groups.iter().zip(prices);
+        match events {
+            None => prices.for_each(|(group, price)| partial.steps[index(*group)].add(1, *price)),
+            Some(events) => {
+                prices.zip(events).for_each(|((group, price), count)| partial.steps[index(*group)].add(*count, *price));
+            }
         }
     }
 
