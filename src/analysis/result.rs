@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, Date32Array, Decimal128Array, Float64Array, Int64Array, RecordBatch, StringArray};
 use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{DataType, Field as ArrowField, Schema, SchemaRef};
+use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
 use super::field::Field;
 use super::{Analysis, AnalysisError};
@@ -114,7 +115,12 @@ pub(crate) fn texts(field: &Field<'_>, ranks: impl Iterator<Item = u64> + Clone)
     StringArray::try_new(offsets, Buffer::from_vec(bytes), present).ok().map(|texts| Arc::new(texts) as ArrayRef)
 }
 
-/// Columns made one after the other; a text column is `None` where it is too large.
+/// Makes columns at the same time, for results of very many rows.
+pub(crate) fn side_by_side(makers: &[&(dyn Fn() -> Option<ArrayRef> + Sync)]) -> Vec<Option<ArrayRef>> {
+    makers.par_iter().with_max_len(1).map(|make| make()).collect()
+}
+
+/// The table of these columns; a text column is `None` where it is too large.
 pub(crate) fn table(analysis: &dyn Analysis, columns: Vec<Option<ArrayRef>>) -> Result<Table, AnalysisError> {
     let schema = analysis.schema();
     if let Some(index) = columns.iter().position(Option::is_none) {

@@ -7,7 +7,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use cartlog_storage::io::Directory;
@@ -43,6 +43,10 @@ pub struct Answers {
     turns: Turns,
     /// What the last views cover.
     rows: Rows,
+    /// What is being computed.
+    running: Mutex<Vec<(&'static str, Question)>>,
+    /// Something isn't any longer.
+    ended: Condvar,
     /// How long each analysis took last.
     took: Mutex<HashMap<&'static str, Duration>>,
     computed: AtomicU64,
@@ -66,6 +70,19 @@ struct Kept {
     table: Arc<Table>,
 }
 
+/// That a question is being computed, which ends with whoever does.
+struct Running<'a> {
+    answers: &'a Answers,
+    this: (&'static str, Question),
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        lock(&self.answers.running).retain(|running| *running != self.this);
+        self.answers.ended.notify_all();
+    }
+}
+
 impl Answers {
     /// Opens a store at its last commit.
     ///
@@ -80,6 +97,8 @@ impl Answers {
             growth: Mutex::default(),
             turns: Turns::default(),
             rows: Rows::default(),
+            running: Mutex::default(),
+            ended: Condvar::new(),
             took: Mutex::default(),
             computed: AtomicU64::new(0),
             outgoing: Outgoing::default(),
@@ -222,6 +241,11 @@ impl Answers {
         if let Some(table) = self.known(snapshot, analysis.name(), &question) {
             return Ok(table);
         }
+        let _running = self.begin(analysis.name(), &question);
+        // The other one that is computed at a time may have been the same.
+        if let Some(table) = self.known(snapshot, analysis.name(), &question) {
+            return Ok(table);
+        }
         self.computed.fetch_add(1, Ordering::Relaxed);
         let start = Instant::now();
         let table = Arc::new(analysis.answer(input, &question.parameters)?);
@@ -229,6 +253,16 @@ impl Answers {
         let snapshot = Arc::clone(snapshot);
         self.keep(Kept { snapshot, analysis: analysis.name(), question, table: Arc::clone(&table) });
         Ok(table)
+    }
+
+    /// Waits until nobody computes this, and is the one who does.
+    fn begin(&self, analysis: &'static str, question: &Question) -> Running<'_> {
+        let this = (analysis, question.clone());
+        let running = lock(&self.running);
+        let mut running =
+            self.ended.wait_while(running, |running| running.contains(&this)).unwrap_or_else(PoisonError::into_inner);
+        running.push(this.clone());
+        Running { answers: self, this }
     }
 
     /// How many questions were computed, not answered from what was kept.
@@ -305,6 +339,8 @@ mod tests {
             growth: Mutex::default(),
             turns: Turns::default(),
             rows: Rows::default(),
+            running: Mutex::default(),
+            ended: Condvar::new(),
             took: Mutex::default(),
             computed: AtomicU64::new(0),
             outgoing: Outgoing::default(),

@@ -1,12 +1,14 @@
 """librdkafka against `cartlog broker`, by way of confluent-kafka and kcat."""
 
 import subprocess
+from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from cartlog import Store, summary
+from clients import kafkajs
 from engine import Engine, read
 
 
@@ -117,3 +119,24 @@ def test_run_through_a_broker(broker, real_rows, tmp_path):
     assert store.counts() == (17_434, 17_434, 0, 0)
     exported = store.export(tmp_path / "events.parquet")
     assert Engine(real_rows).differences(read(exported.read_bytes(), "parquet", None)) == (0, 0)
+
+
+def test_platformatic(broker):
+    """npm's @platformatic/kafka, which fetches by topic id in the versions that it speaks well: a group that resumes."""
+    topic, program = "platformatic", Path(__file__).parent / "clients/platformatic.mjs"
+    AdminClient({"bootstrap.servers": broker}).create_topics([NewTopic(topic, 4, 1)])[topic].result(10)
+
+    def node(verb, *rest):
+        done = subprocess.run(["node", program, kafkajs.MODULES, verb, broker, topic, *map(str, rest)],
+                              capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr[-2000:]
+        return [line.split() for line in done.stdout.splitlines()]
+
+    node("produce", 300)
+    first, rest = node("read", "group", 120), node("read", "group", 180)
+    assert (len(first), len(rest)) == (120, 180)
+    assert {value for _, _, value in first + rest} == {f"v{number}" for number in range(300)}
+    places = {partition: [] for partition, _, _ in first + rest}
+    for partition, offset, _ in first + rest:
+        places[partition].append(int(offset))
+    assert all(offsets == list(range(len(offsets))) for offsets in places.values())

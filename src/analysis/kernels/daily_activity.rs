@@ -8,7 +8,8 @@
 //! together, so that a group's revenue adds up from its runs of prices. It takes several times as long.
 
 use arrow_schema::SchemaRef;
-use rayon::slice::ParallelSliceMut;
+use rayon::iter::{IndexedParallelIterator, ParallelIterator};
+use rayon::slice::{ParallelSlice, ParallelSliceMut};
 
 use crate::analysis::decode::{Scratch, index, scratch};
 use crate::analysis::driver::{Chunk, Scan, scan};
@@ -16,7 +17,7 @@ use crate::analysis::field::Field;
 use crate::analysis::group::{Parts, group};
 use crate::analysis::keys::{Key, Layout};
 use crate::analysis::pairing::{PairScratch, Pairing};
-use crate::analysis::result::{self, ResultType, counts, days, decimals, texts};
+use crate::analysis::result::{self, ResultType, counts, days, decimals, side_by_side, texts};
 use crate::analysis::sort::runs;
 use crate::analysis::summary::{DAYS, SALES};
 use crate::analysis::totals::money;
@@ -176,21 +177,21 @@ fn by_slot(input: &Input<'_>) -> Option<Vec<Activity>> {
     let (events, _) = scan(&input, &Counting(&slots));
     let (sums, _) = scan(&sales.only(PURCHASE), &Selling { slots: &slots, days: &days_of_sales, prices: &prices });
     let (base, step) = prices.base_and_step();
-    let mut rows = Vec::new();
-    for (section, events) in (0_u64..).zip(events.chunks(width.max(1))) {
-        let (day, kind) = (section / types.count() as u64, section % types.count() as u64);
-        let sums = Some(kind).filter(|kind| Some(*kind) == purchase).map(|_| &sums[index(day) * width..][..width]);
-        for (pair, events) in events.iter().enumerate().filter(|(_, events)| **events > 0) {
-            let [category, brand] = slots.pairs.ranks()[pair];
-            let events = u64::from(*events);
-            rows.push(Activity {
-                group: [day, kind, category.into(), brand.into()],
+    let of_section = |(section, events): (usize, &[u32])| {
+        let (day, kind) = (section / types.count(), (section % types.count()) as u64);
+        let sums = Some(kind).filter(|kind| Some(*kind) == purchase).map(|_| &sums[day * width..][..width]);
+        let occurring = events.iter().enumerate().filter(|(_, events)| **events > 0);
+        let activity = |(pair, events): (usize, &u32)| {
+            let ([category, brand], events) = (slots.pairs.ranks()[pair], u64::from(*events));
+            Activity {
+                group: [day as u64, kind, category.into(), brand.into()],
                 events,
                 revenue: sums.map_or(0, |sums| money(base, step, events, sums[pair].into())),
-            });
-        }
-    }
-    Some(rows)
+            }
+        };
+        occurring.map(activity).collect::<Vec<Activity>>()
+    };
+    Some(events.par_chunks(width.max(1)).enumerate().flat_map_iter(of_section).collect())
 }
 
 /// Brings the rows of each group together.
@@ -270,18 +271,17 @@ impl Analysis for DailyActivity {
         }
         let layout = Layout::fitted(events, fields);
         let rows = in_slots.unwrap_or_else(|| by_key(input, &layout));
+        let (rows, layout) = (&rows, &layout);
         let ordinals = |field: usize| rows.iter().map(move |activity| activity.group[field]);
-        result::table(
-            self,
-            vec![
-                Some(days(ordinals(0).map(|day| layout.field(0).value(day)))),
-                texts(layout.field(1), ordinals(1)),
-                texts(layout.field(2), ordinals(2)),
-                texts(layout.field(3), ordinals(3)),
-                Some(counts(rows.iter().map(|activity| activity.events))),
-                Some(decimals(ResultType::Money, rows.iter().map(|activity| activity.revenue))),
-            ],
-        )
+        let columns = side_by_side(&[
+            &|| Some(days(ordinals(0).map(|day| layout.field(0).value(day)))),
+            &|| texts(layout.field(1), ordinals(1)),
+            &|| texts(layout.field(2), ordinals(2)),
+            &|| texts(layout.field(3), ordinals(3)),
+            &|| Some(counts(rows.iter().map(|activity| activity.events))),
+            &|| Some(decimals(ResultType::Money, rows.iter().map(|activity| activity.revenue))),
+        ]);
+        result::table(self, columns)
     }
 
     #[cfg(test)]

@@ -38,10 +38,16 @@ pub(super) fn create(directory: &dyn Directory, entry: &TopicEntry, index: i32) 
     }
     directory.create_all(&folder).at("create", &folder)?;
     let path = metadata_path(&folder);
-    let file = directory.create(&path).at("create", &path)?;
-    file.append(metadata(entry.id).as_bytes()).at("write", &path)?;
-    file.sync().at("sync", &path)?;
-    directory.sync_directory(&folder).at("sync", &folder)
+    let name = || {
+        let file = directory.create(&path).at("create", &path)?;
+        file.append(metadata(entry.id).as_bytes()).at("write", &path)?;
+        file.sync().at("sync", &path)?;
+        directory.sync_directory(&folder).at("sync", &folder)
+    };
+    name().inspect_err(|_| {
+        // A folder that doesn't say whose it is would be in nobody's way, and nobody's to remove.
+        let _ = directory.remove_all(&folder);
+    })
 }
 
 /// Removes the folders of a topic's partitions from a number on.
