@@ -353,6 +353,7 @@ fn a_creation_cut_short_is_set_aside_and_a_deletion_cut_short_is_finished() {
 
 #[test]
 fn a_creation_that_fails_leaves_nothing() {
+    let mut seen = [0, 0];
     for at in 0.. {
         let memory = MemoryDirectory::new();
         drop(Log::open(Arc::new(memory.clone()), LogOptions::default()).unwrap());
@@ -362,13 +363,15 @@ fn a_creation_that_fails_leaves_nothing() {
         let faulty = FaultDirectory::new(Arc::new(memory.clone()), counting.operations() + at, full);
         let log = Log::open(Arc::new(faulty), LogOptions::default()).unwrap();
         if log.create_topic("events", 3, TopicConfig::default()).is_ok() {
-            assert!(at > 9);
+            assert!(seen[1] > 9 && seen[0] < 9, "{seen:?}");
             break;
         }
         // Nobody is in the way of the next try, nor of a start.
         assert!(log.topic("events").is_none(), "at {at}");
-        let left = memory.list("").unwrap().into_iter().filter(|name| name.starts_with("events"));
-        assert_eq!(left.collect::<Vec<_>>(), Vec::<String>::new(), "at {at}");
+        let left = memory.list("").unwrap().into_iter().filter(|name| name.starts_with("events")).count();
+        // Where the entry couldn't be written down it may be there all the same, so that the folders stay, for the next start to judge.
+        assert!(matches!(left, 0 | 3), "{left} folders at {at}");
+        seen[usize::from(left == 0)] += 1;
         log.create_topic("events", 3, TopicConfig::default()).unwrap();
     }
 }
