@@ -124,7 +124,8 @@ def test_run_through_a_broker(broker, real_rows, tmp_path):
 def test_platformatic(broker):
     """npm's @platformatic/kafka, which fetches by topic id in the versions that it speaks well: a group that resumes."""
     topic, program = "platformatic", Path(__file__).parent / "clients/platformatic.mjs"
-    AdminClient({"bootstrap.servers": broker}).create_topics([NewTopic(topic, 4, 1)])[topic].result(10)
+    admin = AdminClient({"bootstrap.servers": broker})
+    admin.create_topics([NewTopic(topic, 4, 1)])[topic].result(10)
 
     def node(verb, *rest):
         done = subprocess.run(["node", program, kafkajs.MODULES, verb, broker, topic, *map(str, rest)],

@@ -72,7 +72,7 @@ impl Mending {
     /// errors.
     pub fn open(directory: Arc<dyn Directory>, schema: &Schema, options: WriterOptions) -> Result<Self, StoreError> {
         let lock = writer::lock(&*directory)?;
-        Manifest::read(&*directory)?.ok_or(StoreError::NoStore)?;
+        Manifest::read(&*directory)?.ok_or_else(|| recovery::no_store(&*directory))?;
         let sealer = recovery::recover(directory, schema, &options)?;
         let rejects = Rejects::open(&*sealer.directory, sealer.manifest.rejects)?;
         let mut next = sealer.manifest.clone();

@@ -112,6 +112,11 @@ pub(super) fn check_no_store(directory: &dyn Directory) -> Result<(), StoreError
     Ok(())
 }
 
+/// Why there is nothing to open in a folder without a manifest.
+pub(super) fn no_store(directory: &dyn Directory) -> StoreError {
+    check_no_store(directory).err().unwrap_or(StoreError::NoStore)
+}
+
 /// Checks that a store holds the columns that its writer will bring.
 pub(crate) fn check_schema(manifest: &Manifest, schema: &Schema) -> Result<(), StoreError> {
     if manifest.schema == *schema {

@@ -73,7 +73,7 @@ impl Repair {
     /// I/O errors. Other damage is no error but in [`Repair::report`].
     pub fn open(directory: Arc<dyn Directory>, schema: &Schema, options: WriterOptions) -> Result<Self, StoreError> {
         let lock = writer::lock(&*directory)?;
-        let manifest = Manifest::read(&*directory)?.ok_or(StoreError::NoStore)?;
+        let manifest = Manifest::read(&*directory)?.ok_or_else(|| recovery::no_store(&*directory))?;
         let report = verify(&*directory)?;
         let damaged: BTreeSet<&str> = report.damage.iter().map(|damage| damage.file.as_str()).collect();
         let mut next = Manifest { generation: manifest.generation + 1, ..manifest.clone() };

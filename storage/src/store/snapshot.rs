@@ -12,6 +12,7 @@ use crate::io::Directory;
 use super::manifest::{FileKind, Manifest, SegmentRecord};
 use super::{
     Dictionary, KnownSource, LogPosition, Rejects, Schema, Segment, SortedCopy, StoreError, Totals, dictionary,
+    recovery,
 };
 
 /// The store as of one commit. Cheap to clone; stays readable whatever is written or merged later.
@@ -184,12 +185,12 @@ impl Snapshot {
     }
 
     fn open_beside(directory: &Arc<dyn Directory>, before: Option<&Self>) -> Result<Self, StoreError> {
-        let mut manifest = Manifest::read(&**directory)?.ok_or(StoreError::NoStore)?;
+        let mut manifest = Manifest::read(&**directory)?.ok_or_else(|| recovery::no_store(&**directory))?;
         loop {
             let generation = manifest.generation;
             match Self::of_manifest(directory, manifest, before) {
                 Err(error @ StoreError::MissingFile { .. }) => {
-                    manifest = Manifest::read(&**directory)?.ok_or(StoreError::NoStore)?;
+                    manifest = Manifest::read(&**directory)?.ok_or_else(|| recovery::no_store(&**directory))?;
                     if manifest.generation == generation {
                         return Err(error);
                     }

@@ -52,8 +52,7 @@ pub fn verify(directory: &dyn Directory) -> Result<VerifyReport, StoreError> {
     let manifest = match Manifest::read(directory) {
         Ok(Some(manifest)) => manifest,
         Ok(None) => {
-            let lost = recovery::check_no_store(directory).err().ok_or(StoreError::NoStore)?;
-            report.add(manifest::NAME, None, lost)?;
+            report.add(manifest::NAME, None, recovery::no_store(directory))?;
             return Ok(report);
         }
         Err(error) => {

@@ -153,7 +153,7 @@ fn an_absent_file_is_named() {
         } else if file != "manifest" {
             assert!(matches!(&errors[0], Some(StoreError::MissingFile { file: named }) if *named == file));
         } else {
-            assert!(matches!(errors[0], Some(StoreError::NoStore)));
+            assert!(matches!(errors[0], Some(StoreError::MissingManifest { .. })));
         }
         match &errors[1] {
             Some(StoreError::MissingFile { file: named }) => assert_eq!(*named, file),
