@@ -20,4 +20,5 @@ pub mod io;
 pub mod log;
 pub mod security;
 pub mod store;
+mod threads;
 mod wire;

@@ -1,9 +1,6 @@
 //! Creating, altering and deleting topics. Each is there for good when its call returns.
 
-use std::ops::Range;
-use std::panic::resume_unwind;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::thread;
 
 use super::catalogue::{Catalogue, TopicEntry};
 use super::error::LogError;
@@ -13,31 +10,12 @@ use super::partition::Partition;
 use super::root::Log;
 use super::settings::{PartitionLimits, TopicConfig};
 use super::topic::{Topic, TopicId, check_name};
+use crate::threads::on_threads;
 
 /// From so many partitions on, several threads make them: most of that is waiting for the disk.
 const MANY: usize = 32;
 /// How many threads.
 const MAKERS: usize = 16;
-
-/// Calls `make` with each number, in order where they are few; the first error ends it.
-fn each_partition<T: Send>(
-    numbers: Range<i32>,
-    make: impl Fn(i32) -> Result<T, LogError> + Sync,
-) -> Result<Vec<T>, LogError> {
-    let numbers: Vec<i32> = numbers.collect();
-    if numbers.len() < MANY {
-        return numbers.into_iter().map(make).collect();
-    }
-    let pieces = numbers.chunks(numbers.len().div_ceil(MAKERS));
-    thread::scope(|scope| {
-        let make = &make;
-        let makers: Vec<_> = pieces
-            .map(|piece| scope.spawn(move || piece.iter().map(|number| make(*number)).collect::<Result<Vec<T>, _>>()))
-            .collect();
-        let made = makers.into_iter().map(|maker| maker.join().unwrap_or_else(|panic| resume_unwind(panic)));
-        Ok(made.collect::<Result<Vec<Vec<T>>, _>>()?.into_iter().flatten().collect())
-    })
-}
 
 impl Log {
     /// Says whether a topic could be created, and creates nothing.
@@ -149,11 +127,13 @@ impl Log {
         from: i32,
     ) -> Result<Vec<Arc<Partition>>, LogError> {
         let directory = &*self.services.directory;
-        let opened = each_partition(from..entry.partitions, |index| {
-            folders::create(directory, entry, index)?;
-            Partition::open(self.services.clone(), Arc::clone(name), index, Arc::clone(limits))
+        let numbers: Vec<i32> = (from..entry.partitions).collect();
+        let threads = if numbers.len() < MANY { 1 } else { MAKERS };
+        let opened = on_threads(numbers.len(), threads, |place| {
+            folders::create(directory, entry, numbers[place])?;
+            Partition::open(self.services.clone(), Arc::clone(name), numbers[place], Arc::clone(limits))
         });
-        opened.inspect_err(|_| {
+        opened.into_iter().collect::<Result<_, _>>().inspect_err(|_| {
             if let Err(error) = folders::remove(directory, entry, from) {
                 tracing::warn!("the next start sets aside what is left of a topic that couldn't be created: {error}");
             }

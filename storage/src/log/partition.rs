@@ -333,7 +333,7 @@ impl Partition {
         self.offline.clone().map_or(Ok(()), Err)
     }
 
-    fn check_writable(&self) -> Result<(), LogError> {
+    pub(super) fn check_writable(&self) -> Result<(), LogError> {
         if self.is_deleted() {
             return Err(LogError::UnknownTopic(self.topic.to_string()));
         }

@@ -12,6 +12,7 @@
 //!   the segment instead;
 //! - it has its name once it is written whole; it isn't synced, since nothing is lost with it: what a crash left of it isn't sound.
 
+use std::collections::BTreeSet;
 use std::io::ErrorKind;
 
 use bytes::Bytes;
@@ -203,7 +204,8 @@ pub(crate) fn verify_summaries(
         return Ok(None);
     }
     let mut report = SummariesReport::default();
-    for name in names(directory)?.iter().filter(|name| is_of(store, name)) {
+    let stems = stems(store);
+    for name in names(directory)?.iter().filter(|name| is_of(&stems, name)) {
         let path = format!("{FOLDER}/{name}");
         let data = directory.map(&path).map_err(StoreError::io(&path, "mapping"))?;
         report.files += 1;
@@ -225,13 +227,18 @@ fn lock(directory: &dyn Directory) -> Result<Box<dyn LockGuard>, StoreError> {
 
 fn remove_leftovers(directory: &dyn Directory) -> Result<u64, StoreError> {
     let store = Manifest::read(directory)?.ok_or(StoreError::NoStore)?;
-    remove_but(directory, |name| is_of(&store, name))
+    let stems = stems(&store);
+    remove_but(directory, |name| is_of(&stems, name))
 }
 
-/// Whether a file is a summary of a segment of this store, and whole.
-fn is_of(store: &Manifest, name: &str) -> bool {
-    let of = name.rsplit_once('-').filter(|_| !name.ends_with(NEW));
-    of.is_some_and(|(of, _)| store.segments.iter().any(|record| stem(record) == of))
+/// What the names of all summaries begin with that count for a store.
+fn stems(store: &Manifest) -> BTreeSet<String> {
+    store.segments.iter().map(stem).collect()
+}
+
+/// Whether a file is a summary of one of these segments, and whole.
+fn is_of(stems: &BTreeSet<String>, name: &str) -> bool {
+    !name.ends_with(NEW) && name.rsplit_once('-').is_some_and(|(of, _)| stems.contains(of))
 }
 
 fn names(directory: &dyn Directory) -> Result<Vec<String>, StoreError> {

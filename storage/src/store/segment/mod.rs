@@ -19,7 +19,6 @@ mod tests;
 use bytes::Bytes;
 
 pub use encode::EncodedSegment;
-pub(crate) use encode::on_threads;
 pub use pages::DamagedPage;
 
 use crate::io::aligned_bytes;

@@ -22,9 +22,9 @@ use super::{FOLDER, SortOrder, file_name, in_folder, lock, number, remove_leftov
 use crate::store::batch::{Batch, ColumnValues};
 use crate::store::column::ColumnView;
 use crate::store::manifest::{Manifest, SegmentRecord};
-use crate::store::segment::on_threads;
 use crate::store::snapshot::open_segment;
 use crate::store::{Schema, Segment, StoreError, dictionary};
+use crate::threads::on_threads;
 
 /// Of so many rows one is looked at to place the bounds.
 const SAMPLE_STEP: usize = 64;
