@@ -8,11 +8,11 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use cartlog_storage::store::{ColumnView, Integers, Segment, Snapshot};
+use cartlog_storage::store::{Segment, Snapshot};
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
 use super::AnalysisError;
-use super::decode::{CHUNK_ROWS, Scratch, affine, count_below, count_few_below, gather};
+use super::decode::{CHUNK_ROWS, Scratch, count_below, count_few_below, integers};
 use super::events::{EventSegment, Events, Shared};
 use super::field::Field;
 use super::filter::Filter;
@@ -307,15 +307,7 @@ impl Chunk<'_> {
     pub(crate) fn counts<'s>(&self, out: &'s mut Scratch<u64>) -> Option<&'s [u64]> {
         let stands_for = self.columns.stands_for.as_ref()?;
         let numbers = &mut out[..self.rows.len()];
-        match stands_for.counts.view() {
-            ColumnView::Integers(Integers::Frame { base, multiplier, packed }) => {
-                affine(packed, self.rows.clone(), multiplier.cast_unsigned(), base.cast_unsigned(), numbers);
-            }
-            ColumnView::Integers(Integers::Dictionary { values, codes }) => {
-                gather(codes, self.rows.clone(), values, 0, numbers);
-            }
-            ColumnView::Codes(_) | ColumnView::Identifiers(_) => {}
-        }
+        integers(&stands_for.counts.view(), self.rows.clone(), bytemuck::cast_slice_mut(numbers));
         Some(self.keep_selected(out))
     }
 

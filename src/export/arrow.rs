@@ -49,9 +49,8 @@ impl Format for Arrow {
 /// [`ExportError`] for columns that can't be written.
 pub fn arrow_stream(table: &Table) -> Result<Vec<u8>, ExportError> {
     let schema = Arc::new(plain_schema(&table.rows.schema()));
-    let columns = table.rows.columns().iter().map(plain).collect();
     let mut writer = StreamWriter::try_new(Vec::new(), &schema)?;
-    writer.write(&RecordBatch::try_new(schema, columns)?)?;
+    writer.write(&plain_rows(&schema, &table.rows)?)?;
     Ok(writer.into_inner()?)
 }
 
@@ -63,9 +62,7 @@ struct ArrowWriter<'sink> {
 impl TableWriter for ArrowWriter<'_> {
     fn write(&mut self, rows: &RecordBatch) -> Result<(), ExportError> {
         check_schema(&self.schema, rows)?;
-        let columns = rows.columns().iter().map(plain).collect();
-        let rows = RecordBatch::try_new(Arc::clone(&self.schema), columns)?;
-        Ok(self.writer.write(&rows)?)
+        Ok(self.writer.write(&plain_rows(&self.schema, rows)?)?)
     }
 
     fn finish(self: Box<Self>) -> Result<(), ExportError> {
@@ -81,6 +78,12 @@ pub(super) fn plain_schema(schema: &Schema) -> Schema {
         .iter()
         .map(|field| Field::new(field.name(), plain_type(field.data_type()).clone(), field.is_nullable()));
     Schema::new(fields.collect::<Vec<_>>())
+}
+
+/// The rows with text in place of dictionary codes; `schema` is their plain one.
+fn plain_rows(schema: &SchemaRef, rows: &RecordBatch) -> Result<RecordBatch, ExportError> {
+    let columns = rows.columns().iter().map(plain).collect();
+    Ok(RecordBatch::try_new(Arc::clone(schema), columns)?)
 }
 
 /// The column with text in place of dictionary codes.

@@ -45,9 +45,9 @@ pub fn render(table: &Table, options: RenderOptions) -> String {
     let shown = table.rows.num_rows().min(options.rows);
     let whole = |styled| grid(table, &columns, shown, styled);
     // Escape sequences take no room on the terminal: the width is that of the lines without them.
-    let natural_width = whole(false).lines().map(|line| line.chars().count()).max().unwrap_or(0);
+    let natural_width = || whole(false).lines().map(|line| line.chars().count()).max().unwrap_or(0);
     let mut lines = match options.width {
-        Some(width) if natural_width > width.into() => {
+        Some(width) if natural_width() > width.into() => {
             narrowed(table, &columns, whole(options.styled), options.styled, width)
         }
         _ => format!("{}\n", whole(options.styled)),
