@@ -13,7 +13,6 @@ use super::consumer::Consumer;
 use super::error::KafkaError;
 use super::group::GroupOffsets;
 use super::leader::Leader;
-use super::link::Link;
 use super::notices::Notices;
 use super::options::{ClientOptions, Compression, Mechanism, Sasl};
 use super::producer::Producer;
@@ -243,8 +242,7 @@ impl KafkaClient {
     /// A producer of blocks for one partition, with a connection of its own.
     #[must_use]
     pub fn producer(&self, topic: &str, partition: i32, compression: Compression) -> Producer {
-        let link = Link::new(Arc::clone(&self.client), self.policy.clone(), topic.into(), partition);
-        Producer::new(link, compression)
+        Producer::new(self.leader(topic, partition), compression)
     }
 
     /// A consumer of one partition's records from `offset` on, with a connection of its own.

@@ -101,7 +101,7 @@ impl Cluster {
         let mut failure = KafkaError::Address { address: String::new() };
         for address in self.addresses() {
             let answer = async {
-                let mut connection = self.connector.connect(&address).await?;
+                let connection = self.connector.connect(&address).await?;
                 Ok((connection.ask(request).await?, connection))
             };
             match answer.await {

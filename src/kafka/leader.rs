@@ -1,8 +1,8 @@
-//! The leader of one partition, asked under the retry policy for offsets and records.
+//! The leader of one partition, asked under the retry policy for offsets and records, and given records.
 //!
-//! rskafka neither tells a reader the transactions that were aborted nor where a batch without records ends; so what is
-//! read is asked for over a connection of our own. A connection that failed is dropped, and the next try finds out anew
-//! who leads.
+//! rskafka neither tells a reader the transactions that were aborted nor where a batch without records ends, and a writer
+//! can't tell it how to compress; so what is read and written goes over a connection of our own. All requests about the
+//! partition share it. One that failed is dropped, and the next try finds out anew who leads.
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -29,8 +29,7 @@ pub(super) struct Leader {
     policy: RetryPolicy,
     topic: Arc<str>,
     partition: i32,
-    /// The connection while no request is on its way.
-    idle: Mutex<Option<Connection>>,
+    current: Mutex<Option<Arc<Connection>>>,
 }
 
 /// Why an answer can't be used.
@@ -51,7 +50,7 @@ impl Unusable {
 impl Leader {
     /// A leader that is looked for with the first request.
     pub(super) fn new(cluster: Arc<Cluster>, policy: RetryPolicy, topic: Arc<str>, partition: i32) -> Self {
-        Self { cluster, policy, topic, partition, idle: Mutex::default() }
+        Self { cluster, policy, topic, partition, current: Mutex::default() }
     }
 
     pub(super) fn topic(&self) -> &Arc<str> {
@@ -107,14 +106,12 @@ impl Leader {
         take: impl Fn(R::Response) -> Result<T, Unusable>,
     ) -> Result<T, FinalFailure> {
         let take = &take;
-        let attempt = || async move {
-            let answer = self.ask_once(request, take).await;
-            if answer.is_err() {
-                self.cluster.doubt();
-            }
-            answer
+        let what = || format!("{verb} {}/{}", self.topic, self.partition);
+        let abandon = || {
+            *self.current() = None;
+            self.cluster.doubt();
         };
-        self.policy.run(|| format!("{verb} {}/{}", self.topic, self.partition), attempt, || self.cluster.doubt()).await
+        self.policy.run(what, || self.ask_once(request, take), abandon).await
     }
 
     async fn ask_once<R: Ask, T>(
@@ -122,22 +119,32 @@ impl Leader {
         request: &R,
         take: impl Fn(R::Response) -> Result<T, Unusable>,
     ) -> Result<T, KafkaError> {
-        let idle = self.idle().take();
-        let mut connection = match idle {
-            Some(connection) => connection,
-            None => self.cluster.leader(&self.topic, self.partition).await?,
-        };
-        let answer = connection.ask(request).await?;
-        let value = take(answer).map_err(|unusable| match unusable {
-            Unusable::Denied(error) => connection.denied::<R>(error, None),
-            Unusable::Nonsense(reason) => connection.nonsense::<R>(reason),
-        })?;
-        *self.idle() = Some(connection);
-        Ok(value)
+        let connection = self.connection().await.inspect_err(|_| self.cluster.doubt())?;
+        let answer = connection.ask(request).await.and_then(|answer| {
+            take(answer).map_err(|unusable| match unusable {
+                Unusable::Denied(error) => connection.denied::<R>(error, None),
+                Unusable::Nonsense(reason) => connection.nonsense::<R>(reason),
+            })
+        });
+        // Of several requests that fail together the first one says so.
+        if answer.is_err() && self.current().take_if(|current| Arc::ptr_eq(current, &connection)).is_some() {
+            self.cluster.doubt();
+        }
+        answer
     }
 
-    fn idle(&self) -> MutexGuard<'_, Option<Connection>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    async fn connection(&self) -> Result<Arc<Connection>, KafkaError> {
+        let current = self.current().clone();
+        if let Some(connection) = current {
+            return Ok(connection);
+        }
+        let connection = Arc::new(self.cluster.leader(&self.topic, self.partition).await?);
+        // Two requests may have connected at once; all later ones share the connection that came first.
+        Ok(Arc::clone(self.current().get_or_insert(connection)))
+    }
+
+    fn current(&self) -> MutexGuard<'_, Option<Arc<Connection>>> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The error for a failure that nothing more specific fits.

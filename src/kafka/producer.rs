@@ -1,17 +1,18 @@
 //! Producing blocks to one partition.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use bytes::Bytes;
-use rskafka::chrono::Utc;
+use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use kafka_protocol::messages::{ProduceRequest, ProduceResponse};
 use rskafka::client::error::ProtocolError;
-use rskafka::client::partition::{Compression as WireCompression, PartitionClient};
-use rskafka::record::Record;
 use tokio::sync::Semaphore;
 
+use super::batch;
 use super::error::KafkaError;
 use super::header::BlockHeaders;
-use super::link::Link;
+use super::leader::{Leader, Unusable};
 use super::options::Compression;
 
 /// Requests on their way to one partition at once.
@@ -19,30 +20,29 @@ use super::options::Compression;
 /// A broker handles them one after the other; the others hide the time of the network and of this side's compression.
 /// Beyond six nothing gets faster, and each holds some copies of its block.
 pub const IN_FLIGHT_PER_PARTITION: usize = 6;
+/// What a broker answers after: all replicas that are in sync have the records.
+const ALL_REPLICAS: i16 = -1;
+/// How long a broker may wait for its replicas, in milliseconds: as long as Kafka's own producer lets it.
+const REPLICAS_TIMEOUT_MS: i32 = 30_000;
 
 /// A producer of blocks for one partition: each block is one record in a batch of its own. Cloning shares the
 /// connection and the limit of [`IN_FLIGHT_PER_PARTITION`].
 #[derive(Debug, Clone)]
 pub struct Producer {
-    link: Link,
-    compression: WireCompression,
+    leader: Arc<Leader>,
+    compression: Compression,
     in_flight: Arc<Semaphore>,
 }
 
 impl Producer {
-    pub(super) fn new(link: Link, compression: Compression) -> Self {
-        let compression = match compression {
-            Compression::None => WireCompression::NoCompression,
-            Compression::Lz4 => WireCompression::Lz4,
-            Compression::Zstd => WireCompression::Zstd,
-        };
-        Self { link, compression, in_flight: Arc::new(Semaphore::new(IN_FLIGHT_PER_PARTITION)) }
+    pub(super) fn new(leader: Leader, compression: Compression) -> Self {
+        Self { leader: Arc::new(leader), compression, in_flight: Arc::new(Semaphore::new(IN_FLIGHT_PER_PARTITION)) }
     }
 
     /// The partition's number.
     #[must_use]
     pub fn partition(&self) -> i32 {
-        self.link.partition()
+        self.leader.partition()
     }
 
     /// Writes a block and gives its offset once all in-sync replicas have it (`acks=all`: with cartlog's own log,
@@ -57,23 +57,40 @@ impl Producer {
     /// and [`KafkaError::Request`] once the retries are used up; the block may be in the log even then.
     pub async fn produce(&self, headers: &BlockHeaders, value: Bytes) -> Result<i64, KafkaError> {
         let _permit = self.in_flight.acquire().await;
-        let request = |leader: Arc<PartitionClient>| {
-            let record =
-                Record { key: None, value: Some(value.to_vec()), headers: headers.encode(), timestamp: Utc::now() };
-            async move { leader.produce(vec![record], self.compression).await }
-        };
-        let offsets = self.link.request("producing to", request).await.map_err(|failure| match failure.code() {
-            Some(ProtocolError::MessageTooLarge | ProtocolError::RecordListTooLarge) => KafkaError::TooLarge {
-                topic: self.link.topic().to_string(),
-                partition: self.partition(),
-                bytes: value.len(),
-            },
-            _ => self.link.error(failure),
+        let bytes = value.len();
+        let batch = batch::encode(headers, value, now(), self.compression).map_err(|reason| KafkaError::Protocol {
+            what: format!("producing to {}/{}", self.leader.topic(), self.partition()),
+            brokers: self.leader.brokers(),
+            reason,
         })?;
-        offsets.first().copied().ok_or_else(|| KafkaError::Protocol {
-            what: format!("producing to {}/{}", self.link.topic(), self.partition()),
-            brokers: self.link.brokers(),
-            reason: "no offset for the record".to_owned(),
+        let partition = PartitionProduceData::default().with_index(self.partition()).with_records(Some(batch));
+        let topic = TopicProduceData::default().with_name(self.leader.topic_name());
+        let request = ProduceRequest::default()
+            .with_acks(ALL_REPLICAS)
+            .with_timeout_ms(REPLICAS_TIMEOUT_MS)
+            .with_topic_data(vec![topic.with_partition_data(vec![partition])]);
+        self.leader.ask("producing to", &request, offset).await.map_err(|failure| match failure.code() {
+            Some(ProtocolError::MessageTooLarge | ProtocolError::RecordListTooLarge) => {
+                KafkaError::TooLarge { topic: self.leader.topic().to_string(), partition: self.partition(), bytes }
+            }
+            _ => self.leader.error(failure),
         })
     }
+}
+
+/// The offset that an answer gives the one batch of its request.
+fn offset(answer: ProduceResponse) -> Result<i64, Unusable> {
+    let mut partitions = answer.responses.into_iter().flat_map(|topic| topic.partition_responses);
+    let partition = partitions.next().ok_or_else(|| Unusable::Nonsense("it names no partition".to_owned()))?;
+    Unusable::check(partition.error_code)?;
+    if partition.base_offset < 0 {
+        return Err(Unusable::Nonsense(format!("it gives the offset {}", partition.base_offset)));
+    }
+    Ok(partition.base_offset)
+}
+
+/// Milliseconds since 1970.
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

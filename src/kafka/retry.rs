@@ -2,9 +2,8 @@
 //!
 //! rskafka would retry inside, without end and without a timeout. It is set up not to ([`without_inner_retries`]), so
 //! that each error surfaces here: it is judged once, by [`verdict`], and tried again with exponential backoff and
-//! jitter until the deadline. A request that goes unanswered is dropped after its timeout; its connection has to be
-//! dropped with it, because rskafka would go on using it. Requests over connections of our own, which drop theirs by
-//! themselves, are judged and tried again in the same way.
+//! jitter until the deadline. A request that goes unanswered is dropped after its timeout, and its connection with it.
+//! Requests over connections of our own are judged and tried again in the same way.
 //!
 //! A dropped or retried produce may have reached the log all the same. That is not prevented here (it cannot be,
 //! without idempotent producers): the range in the record's headers makes the second copy a known duplicate.
@@ -67,7 +66,16 @@ pub(super) enum Failure {
 impl Failure {
     /// Whether the broker says that its disk fails.
     fn is_of_storage(&self) -> bool {
-        matches!(self, Self::Client(error) if server_code(error) == Some(ProtocolError::KafkaStorageError))
+        self.code() == Some(ProtocolError::KafkaStorageError)
+    }
+
+    /// The broker's error code, if the broker answered with one.
+    fn code(&self) -> Option<ProtocolError> {
+        match self {
+            Self::Client(error) => server_code(error),
+            Self::Connection(KafkaError::Denied { code, .. }) => ProtocolError::new(*code),
+            Self::Connection(_) | Self::Timeout => None,
+        }
     }
 }
 
@@ -154,11 +162,7 @@ pub(super) struct FinalFailure {
 impl FinalFailure {
     /// The broker's error code, if the broker answered with one.
     pub(super) fn code(&self) -> Option<ProtocolError> {
-        match &self.failure {
-            Failure::Client(error) => server_code(error),
-            Failure::Connection(KafkaError::Denied { code, .. }) => ProtocolError::new(*code),
-            Failure::Connection(_) | Failure::Timeout => None,
-        }
+        self.failure.code()
     }
 }
 

@@ -85,7 +85,7 @@ impl Admin {
 
     /// Learns the cluster's brokers from one of them.
     async fn start(connector: &Connector, address: &str) -> Result<(i32, BTreeMap<i32, String>), KafkaError> {
-        let mut connection = connector.connect(address).await?;
+        let connection = connector.connect(address).await?;
         let answer = connection.ask(&about(Some(&[]))).await?;
         let addresses = addresses_of(&answer);
         if addresses.is_empty() {

@@ -8,7 +8,7 @@ use kafka_protocol::messages::{
     ApiVersionsRequest, ConsumerGroupDescribeRequest, CreateTopicsRequest, DescribeConfigsRequest,
     DescribeGroupsRequest, DescribeLogDirsRequest, FetchRequest, FindCoordinatorRequest,
     IncrementalAlterConfigsRequest, ListGroupsRequest, ListOffsetsRequest, MetadataRequest, OffsetCommitRequest,
-    OffsetFetchRequest, SaslAuthenticateRequest, SaslHandshakeRequest,
+    OffsetFetchRequest, ProduceRequest, SaslAuthenticateRequest, SaslHandshakeRequest,
 };
 use kafka_protocol::protocol::Request;
 
@@ -93,6 +93,14 @@ impl Ask for FetchRequest {
             ]),
         ]),
     ];
+}
+
+impl Ask for ProduceRequest {
+    const WHAT: &'static str = "producing records";
+    // Version 3 is the first with record batches, 7 the first with those that are compressed by zstd.
+    const SPOKEN: (i16, i16) = (3, 7);
+    const ANSWER: &'static [Part] =
+        &[structs(&[text(), structs(&[fixed(4), fixed(2), fixed(8), fixed(8), fixed(8).since(5)])]), fixed(4)];
 }
 
 impl Ask for DescribeLogDirsRequest {

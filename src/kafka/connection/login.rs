@@ -18,7 +18,7 @@ const MAXIMUM_STEPS: usize = 8;
 /// # Errors
 /// [`KafkaError::Refused`] if the broker doesn't take the user or the mechanism, or doesn't prove that it knows the
 /// password's hash; those of [`Connection::ask`].
-pub(super) async fn log_in(connection: &mut Connection, sasl: &Sasl) -> Result<(), KafkaError> {
+pub(super) async fn log_in(connection: &Connection, sasl: &Sasl) -> Result<(), KafkaError> {
     let address = connection.address().to_owned();
     let refused = |error: &dyn std::fmt::Display| advised(&address, error);
     let name = match sasl.mechanism {

@@ -1,25 +1,29 @@
-//! One connection to one broker: a request, its answer, the next request.
+//! One connection to one broker, and the requests on their way over it.
 //!
-//! Every exchange has a deadline, and an answer is bounded before memory is reserved for it: by its size, and by its
-//! outline before it is decoded. After an error the connection is not used again.
+//! Several may ask at once: a broker answers in the order it was asked in, and a task of the connection hands each answer
+//! to whom it is for. Every exchange has a deadline, and an answer is bounded before memory is reserved for it: by its
+//! size, and by its outline before it is decoded. After an error the connection is not used again.
 
 mod ask;
 mod login;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use cartlog_storage::broker::shape;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::{ApiVersionsRequest, RequestHeader};
-use kafka_protocol::protocol::{Decodable as _, Encodable as _, StrBytes};
+use kafka_protocol::protocol::{Decodable as _, Encodable as _, Request as _, StrBytes};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
+use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::task::AbortHandle;
 use tokio_rustls::TlsConnector;
 
 pub(super) use self::ask::Ask;
@@ -50,12 +54,24 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 /// A connection to one broker.
 pub(super) struct Connection {
-    stream: Box<dyn Stream>,
     address: Arc<str>,
     timeout: Duration,
-    correlation_id: i32,
     /// What the broker offers, by key.
     offered: HashMap<i16, (i16, i16)>,
+    last_id: AtomicI32,
+    sending: Mutex<Sending>,
+    /// Why no more answers come.
+    lost: Arc<OnceLock<String>>,
+    reading: AbortHandle,
+}
+
+/// The side that requests are written to, one after the other.
+struct Sending {
+    stream: WriteHalf<Box<dyn Stream>>,
+    /// Tells the reading task, in the order of the requests, whom the answers are for.
+    expected: mpsc::UnboundedSender<oneshot::Sender<Bytes>>,
+    /// Whether a request was given up while it was being written: what would follow it makes no sense.
+    is_cut: bool,
 }
 
 impl fmt::Debug for Connection {
@@ -101,25 +117,36 @@ impl Connector {
                 Box::new(TlsConnector::from(Arc::clone(config)).connect(name, plain).await.map_err(failed)?)
             }
         };
-        let mut connection = Connection {
-            stream,
-            address: address.into(),
-            timeout: self.timeout,
-            correlation_id: 0,
-            offered: HashMap::from([(18, (0, 0))]),
-        };
+        let mut connection = Connection::over(stream, address, self.timeout);
         let answer = connection.ask(&ApiVersionsRequest::default()).await?;
         connection.check::<ApiVersionsRequest>(answer.error_code, None)?;
         let offered = answer.api_keys.iter().map(|api| (api.api_key, (api.min_version, api.max_version)));
         connection.offered = offered.collect();
         if let Some(sasl) = &self.sasl {
-            login::log_in(&mut connection, sasl).await?;
+            login::log_in(&connection, sasl).await?;
         }
         Ok(connection)
     }
 }
 
 impl Connection {
+    /// A connection that nothing but what is offered can be asked of.
+    fn over(stream: Box<dyn Stream>, address: &str, timeout: Duration) -> Self {
+        let (answers, stream) = tokio::io::split(stream);
+        let (expected, waiting) = mpsc::unbounded_channel();
+        let lost = Arc::new(OnceLock::new());
+        let reading = tokio::spawn(hand_out(answers, waiting, Arc::clone(&lost))).abort_handle();
+        Self {
+            address: address.into(),
+            timeout,
+            offered: HashMap::from([(ApiVersionsRequest::KEY, (0, 0))]),
+            last_id: AtomicI32::new(0),
+            sending: Mutex::new(Sending { stream, expected, is_cut: false }),
+            lost,
+            reading,
+        }
+    }
+
     /// Where it leads.
     pub(super) fn address(&self) -> &str {
         &self.address
@@ -137,20 +164,20 @@ impl Connection {
     /// # Errors
     /// [`KafkaError::Request`] if the connection is lost, the broker doesn't offer the request or doesn't answer in time,
     /// [`KafkaError::Protocol`] if the answer can't be.
-    pub(super) async fn ask<R: Ask>(&mut self, request: &R) -> Result<R::Response, KafkaError> {
+    pub(super) async fn ask<R: Ask>(&self, request: &R) -> Result<R::Response, KafkaError> {
         let start = Instant::now();
         let Some(version) = self.version_of::<R>() else {
             let reason = format!("it offers this in no version from {} to {}", R::SPOKEN.0, R::SPOKEN.1);
             return Err(self.lost::<R>(start, reason));
         };
-        self.correlation_id = self.correlation_id.wrapping_add(1);
-        let frame = encode(request, version, self.correlation_id).map_err(|detail| self.nonsense::<R>(detail))?;
+        let id = self.last_id.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        let frame = encode(request, version, id).map_err(|detail| self.nonsense::<R>(detail))?;
         let answer = match tokio::time::timeout(self.timeout, self.exchange(&frame)).await {
             Ok(Ok(answer)) => answer,
-            Ok(Err(error)) => return Err(self.lost::<R>(start, error.to_string())),
+            Ok(Err(reason)) => return Err(self.lost::<R>(start, reason)),
             Err(_) => return Err(self.lost::<R>(start, "no answer in time".to_owned())),
         };
-        decode::<R>(answer, version, self.correlation_id).map_err(|detail| self.nonsense::<R>(detail))
+        decode::<R>(answer, version, id).map_err(|detail| self.nonsense::<R>(detail))
     }
 
     /// Turns an error code of an answer into an error.
@@ -174,22 +201,64 @@ impl Connection {
         KafkaError::Request { what, brokers, attempts: 1, waited: start.elapsed(), reason }
     }
 
-    async fn exchange(&mut self, frame: &[u8]) -> std::io::Result<Bytes> {
-        self.stream.write_all(frame).await?;
-        self.stream.flush().await?;
-        let length = self.stream.read_i32().await?;
-        let length = usize::try_from(length).ok().filter(|length| *length <= MAXIMUM_ANSWER).ok_or_else(|| {
-            std::io::Error::other(format!("message too large: an answer of {length} bytes was announced"))
-        })?;
-        let mut answer = BytesMut::with_capacity(length.min(RESERVED));
-        let mut rest = (&mut self.stream).take(length as u64);
-        while answer.len() < length {
-            if rest.read_buf(&mut answer).await? == 0 {
-                return Err(std::io::ErrorKind::UnexpectedEof.into());
+    /// Sends a frame, and gives the next answer that is nobody else's.
+    async fn exchange(&self, frame: &[u8]) -> Result<Bytes, String> {
+        let answer = self.send(frame).await?;
+        answer.await.map_err(|_| self.lost.get().cloned().unwrap_or_else(|| "the connection was closed".to_owned()))
+    }
+
+    async fn send(&self, frame: &[u8]) -> Result<oneshot::Receiver<Bytes>, String> {
+        let mut sending = self.sending.lock().await;
+        if std::mem::replace(&mut sending.is_cut, true) {
+            return Err("a request before it was cut off".to_owned());
+        }
+        let (answer, answered) = oneshot::channel();
+        // Without a task that reads, the answer is dropped, and waiting for it ends at once.
+        let _ = sending.expected.send(answer);
+        sending.stream.write_all(frame).await.map_err(|error| error.to_string())?;
+        sending.stream.flush().await.map_err(|error| error.to_string())?;
+        sending.is_cut = false;
+        Ok(answered)
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.reading.abort();
+    }
+}
+
+/// Hands answers to those who wait for them, until one can't be read.
+async fn hand_out(
+    mut answers: ReadHalf<Box<dyn Stream>>,
+    mut waiting: mpsc::UnboundedReceiver<oneshot::Sender<Bytes>>,
+    lost: Arc<OnceLock<String>>,
+) {
+    while let Some(next) = waiting.recv().await {
+        match read_answer(&mut answers).await {
+            // One who no longer waits has been told that there is no answer in time.
+            Ok(answer) => drop(next.send(answer)),
+            Err(error) => {
+                lost.get_or_init(|| error.to_string());
+                return;
             }
         }
-        Ok(answer.freeze())
     }
+}
+
+async fn read_answer(stream: &mut ReadHalf<Box<dyn Stream>>) -> std::io::Result<Bytes> {
+    let length = stream.read_i32().await?;
+    let length = usize::try_from(length).ok().filter(|length| *length <= MAXIMUM_ANSWER).ok_or_else(|| {
+        std::io::Error::other(format!("message too large: an answer of {length} bytes was announced"))
+    })?;
+    let mut answer = BytesMut::with_capacity(length.min(RESERVED));
+    let mut rest = stream.take(length as u64);
+    while answer.len() < length {
+        if rest.read_buf(&mut answer).await? == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    Ok(answer.freeze())
 }
 
 /// A request frame with its length.
