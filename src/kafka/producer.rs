@@ -58,11 +58,13 @@ impl Producer {
     pub async fn produce(&self, headers: &BlockHeaders, value: Bytes) -> Result<i64, KafkaError> {
         let _permit = self.in_flight.acquire().await;
         let bytes = value.len();
-        let batch = batch::encode(headers, value, now(), self.compression).map_err(|reason| KafkaError::Protocol {
+        let batch = batch::encode(headers, &value, now(), self.compression).map_err(|error| KafkaError::Protocol {
             what: format!("producing to {}/{}", self.leader.topic(), self.partition()),
             brokers: self.leader.brokers(),
-            reason,
+            reason: error.to_string(),
         })?;
+        // The block's memory is for the blocks behind it.
+        drop(value);
         let partition = PartitionProduceData::default().with_index(self.partition()).with_records(Some(batch));
         let topic = TopicProduceData::default().with_name(self.leader.topic_name());
         let request = ProduceRequest::default()

@@ -263,6 +263,21 @@ impl BatchHeader {
     pub(super) fn set_append_time(&mut self, time_ms: i64, batch: &[u8]) {
         self.attributes.0 |= LOG_APPEND_TIME;
         self.max_timestamp_ms = time_ms;
+        self.set_checksum(batch);
+    }
+
+    /// Makes a batch of what stands in `batch` behind room for its header: size and checksum become its own, and the
+    /// header is written into that room.
+    ///
+    /// # Panics
+    /// If there is no room for the header.
+    pub fn seal(&mut self, batch: &mut [u8]) {
+        self.size = batch.len();
+        self.set_checksum(batch);
+        batch[..HEADER_LENGTH].copy_from_slice(&self.encode());
+    }
+
+    fn set_checksum(&mut self, batch: &[u8]) {
         let checksum = crc32c::crc32c(&self.encode()[ATTRIBUTES_AT..]);
         self.checksum = crc32c::crc32c_append(checksum, &batch[HEADER_LENGTH..]);
     }
@@ -335,6 +350,7 @@ fn array<const LENGTH: usize>(bytes: &[u8; HEADER_LENGTH], at: usize) -> [u8; LE
 pub(crate) mod tests {
     use proptest::prelude::*;
 
+    use super::super::records::put_varint;
     use super::*;
 
     /// A sound batch of `records` uncompressed one-value records, as a producer sends it.
@@ -382,15 +398,6 @@ pub(crate) mod tests {
         let checksum = crc32c::crc32c(&batch[ATTRIBUTES_AT..]);
         batch[CRC_AT..ATTRIBUTES_AT].copy_from_slice(&checksum.to_be_bytes());
         batch
-    }
-
-    pub(crate) fn put_varint(buffer: &mut Vec<u8>, value: i64) {
-        let mut rest = ((value << 1) ^ (value >> 63)).cast_unsigned();
-        while rest >= 0x80 {
-            buffer.push(rest.to_le_bytes()[0] | 0x80);
-            rest >>= 7;
-        }
-        buffer.push(rest.to_le_bytes()[0]);
     }
 
     #[test]

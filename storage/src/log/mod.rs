@@ -59,7 +59,7 @@ pub use error::LogError;
 pub use options::{LogOptions, TimestampType};
 pub use partition::{Appended, Partition, Read, Subscription, TimedOffset, Traffic};
 pub use producers::ProducerError;
-pub use records::{decompress, read_varint};
+pub use records::{decompress, put_varint, read_varint};
 pub use root::Log;
 pub use settings::{SETTINGS, Setting, SettingKind, SettingValue, TopicConfig};
 pub use slice::LogSlice;

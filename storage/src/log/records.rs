@@ -117,6 +117,16 @@ pub fn read_varint(reader: &mut impl Read) -> io::Result<i64> {
     }
 }
 
+/// Writes a zigzag varint.
+pub fn put_varint(buffer: &mut Vec<u8>, value: i64) {
+    let mut rest = ((value << 1) ^ (value >> 63)).cast_unsigned();
+    while rest >= 0x80 {
+        buffer.push(rest.to_le_bytes()[0] | 0x80);
+        rest >>= 7;
+    }
+    buffer.push(rest.to_le_bytes()[0]);
+}
+
 /// Decompresses snappy, raw or in Xerial's framing: blocks with a 32-bit length each.
 fn unsnap(body: &[u8]) -> io::Result<Vec<u8>> {
     let mut out = Vec::new();
@@ -150,7 +160,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::super::batch::tests::{put_varint, seal};
+    use super::super::batch::tests::seal;
     use super::*;
 
     const BASE_MS: i64 = 1_569_888_000_000;
