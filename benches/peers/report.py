@@ -12,23 +12,25 @@ def table(known, rows):
     """The results of all engines, one analysis a row, with how many times the best of the others takes cartlog's time."""
     others = [name for name in known if name != OURS]
     ours = known.get(OURS, {})
-    hot, cold = ours.get("hot", {}), ours.get("cold", {})
+    ways = ["hot", "again", "cold"]
+    hot, *_ = mine = [ours.get(way, {}) for way in ways]
     names = [*hot, *sorted({name for other in others for name in known[other].get("hot", {})} - set(hot))]
-    head = ["analysis", "cartlog", "cartlog, cold", *(f"{name} {known[name].get('version', '')}" for name in others),
-            "best ÷ cartlog", "best ÷ cold"]
+    head = ["analysis", "cartlog", *(f"cartlog, {way}" for way in ways[1:]),
+            *(f"{name} {known[name].get('version', '')}" for name in others),
+            "best ÷ cartlog", *(f"best ÷ {way}" for way in ways[1:])]
     lines = ["| " + " | ".join(head) + " |", "|---" + "|---:" * (len(head) - 1) + "|"]
-    ratios = ([], [])
+    ratios = [[] for _ in ways]
     for name in names:
         times = [median(known[other].get("hot", {}).get(name)) for other in others]
         best = min((time for time in times if time is not None), default=None)
-        mine = [median(hot.get(name)), median(cold.get(name))]
-        quotients = [best / time if best and time else None for time in mine]
+        of_ours = [median(times.get(name)) for times in mine]
+        quotients = [best / time if best and time else None for time in of_ours]
         for kept, quotient in zip(ratios, quotients):
             kept.extend([quotient] if quotient else [])
         cells = [seconds(time, time == best) for time in times]
-        lines.append("| " + " | ".join([name, *map(seconds, mine), *cells, *map(times_as_fast, quotients)]) + " |")
+        lines.append("| " + " | ".join([name, *map(seconds, of_ours), *cells, *map(times_as_fast, quotients)]) + " |")
     means = [times_as_fast(statistics.geometric_mean(kept) if kept else None) for kept in ratios]
-    lines.append("| geometric mean | | " + "| " * len(others) + f"| {means[0]} | {means[1]} |")
+    lines.append("| geometric mean " + "| " * (len(ways) + len(others)) + "| " + " | ".join(means) + " |")
     machine = f"{rows:,} rows, {platform.machine()}, {os.cpu_count()} cores; seconds, medians; the best of the others in bold."
     return f"{machine}\n\n" + "\n".join(lines) + "\n"
 
