@@ -6,7 +6,7 @@
 //!
 //! Finding those is a join of all segments' identifiers: their hashes are dealt to parts by the highest bits. In each part
 //! a bit of a small map tells most identifiers to be there once (a Bloom filter of one hash), and only the others meet in an
-//! open-addressing table. Cost: an identifier's hash, a write and two reads of 16 bytes and two looks at a map in the
+//! open-addressing table. Cost: an identifier's hash, a write and two reads of 8 bytes and two looks at a map in the
 //! first-level cache, and nothing a row.
 //!
 //! Where a filter leaves rows out, only identifiers of rows that it covers are looked at; but where other filters of the same events
@@ -22,7 +22,7 @@ use super::driver::{Chunk, Input, Scan, deal, scan};
 use super::events::{EventSegment, Events};
 use super::field::Field;
 
-/// Identifiers that a part should have: a quarter of a megabyte, and the map of their bits 32 kB.
+/// Identifiers that a part should have: an eighth of a megabyte, and the map of their bits 32 kB.
 const PART_ENTRIES: usize = 16 << 10;
 
 /// Bits of the map for each identifier: one in nine of those that are there once is taken for one that may not be.
@@ -43,9 +43,10 @@ pub(super) struct Numbering {
 /// An identifier of a segment.
 #[derive(Debug, Clone, Copy)]
 struct Entry {
-    hash: u64,
-    segment: u32,
-    code: u32,
+    /// What of its hash doesn't tell its part.
+    hash: u32,
+    /// Its own number: the segment's first one and its place there.
+    number: u32,
 }
 
 /// Numbers the identifiers of a column: all, or those of covered rows at least.
@@ -69,9 +70,10 @@ fn numbering(input: &Input<'_>, column: usize, are_all: bool) -> Numbering {
         let mut table = Vec::with_capacity(distinct + 1);
         table.push(count);
         table.extend((firsts[segment]..).take(distinct));
-        let from = aliases.partition_point(|alias| (alias.0 as usize) < segment);
-        for (_, code, number) in aliases[from..].iter().take_while(|alias| alias.0 as usize == segment) {
-            table[*code as usize] = *number;
+        let from = aliases.partition_point(|(number, _)| *number < firsts[segment]);
+        let own = aliases[from..].iter().map(|(number, taken)| ((number - firsts[segment]) as usize, *taken));
+        for (place, taken) in own.take_while(|(place, _)| *place < distinct) {
+            table[place + 1] = taken;
         }
         Arc::new(Lookup::new(table))
     };
@@ -132,8 +134,8 @@ struct Join<'a> {
 }
 
 impl Join<'_> {
-    /// Each code that doesn't keep its number: segment, code, and the number that it takes.
-    fn aliases(&self, identifiers: usize) -> Vec<(u32, u32, u32)> {
+    /// Each number that isn't kept, and the one that is taken in its place.
+    fn aliases(&self, identifiers: usize) -> Vec<(u32, u32)> {
         if self.identifiers.len() < 2 {
             return Vec::new();
         }
@@ -158,7 +160,6 @@ impl Join<'_> {
         let Some(identifiers) = self.identifiers[segment] else { return };
         let used = self.used.map(|used| &used[segment]);
         let seed = self.state.hash_one(0_u64);
-        let number = u32::try_from(segment).unwrap_or(u32::MAX);
         for code in (1..).take(identifiers.distinct()) {
             if used.is_some_and(|used| !used.get(code as usize).copied().unwrap_or_default()) {
                 continue;
@@ -169,17 +170,23 @@ impl Join<'_> {
                 None => continue,
             };
             let part = hash.checked_shr(u64::BITS - bits).unwrap_or_default();
-            parts[super::decode::index(part)].push(Entry { hash, segment: number, code });
+            let entry = Entry { hash: hash as u32, number: self.firsts[segment] + (code - 1) };
+            parts[super::decode::index(part)].push(entry);
         }
     }
 
-    fn number(&self, entry: &Entry) -> u32 {
-        self.firsts[entry.segment as usize] + (entry.code - 1)
+    /// The segment and the code there that a number stands for.
+    fn place(&self, number: u32) -> (usize, u32) {
+        // Of segments without an identifier, which begin where the next one does, the last one is found.
+        let segment = self.firsts.partition_point(|first| *first <= number) - 1;
+        (segment, number - self.firsts[segment] + 1)
     }
 
     fn are_same(&self, left: &Entry, right: &Entry) -> bool {
-        let identifier =
-            |entry: &Entry| self.identifiers[entry.segment as usize].and_then(|all| all.get(u64::from(entry.code)));
+        let identifier = |entry: &Entry| {
+            let (segment, code) = self.place(entry.number);
+            self.identifiers[segment].and_then(|all| all.get(u64::from(code)))
+        };
         left.hash == right.hash && identifier(left) == identifier(right)
     }
 }
@@ -201,7 +208,7 @@ struct Table {
     slots: Vec<u32>,
     /// Entries that are the same as an earlier one, with it.
     same: Vec<(u32, u32)>,
-    aliases: Vec<(u32, u32, u32)>,
+    aliases: Vec<(u32, u32)>,
 }
 
 impl Table {
@@ -212,7 +219,7 @@ impl Table {
     fn join<'a>(&mut self, part: impl Iterator<Item = &'a [Entry]> + Clone, join: &Join<'_>) {
         let count: usize = part.clone().map(<[Entry]>::len).sum();
         let words = (count * BITS_PER_ENTRY / 64).next_power_of_two();
-        let place = |entry: &Entry| ((entry.hash >> 6) as usize & (words - 1), 1 << (entry.hash & 63));
+        let place = |entry: &Entry| ((entry.hash >> 6) as usize & (words - 1), 1_u64 << (entry.hash & 63));
         self.met.clear();
         self.met.resize(words, [0; 2]);
         for entry in part.clone().flatten() {
@@ -251,10 +258,9 @@ impl Table {
         self.same.sort_unstable();
         for same in self.same.chunk_by(|left, right| left.0 == right.0) {
             let places = || [same[0].0].into_iter().chain(same.iter().map(|(_, place)| *place));
-            let entries = || places().map(|place| self.entries[place as usize]);
-            let least = entries().map(|entry| join.number(&entry)).min().unwrap_or_default();
-            let others = entries().filter(|entry| join.number(entry) != least);
-            self.aliases.extend(others.map(|entry| (entry.segment, entry.code, least)));
+            let numbers = || places().map(|place| self.entries[place as usize].number);
+            let least = numbers().min().unwrap_or_default();
+            self.aliases.extend(numbers().filter(|number| *number != least).map(|number| (number, least)));
         }
     }
 }
