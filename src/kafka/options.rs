@@ -91,7 +91,7 @@ pub enum Mechanism {
 pub enum Compression {
     /// Not at all: the least work, the largest log.
     None,
-    /// LZ4: about a third of the bytes at a speed above that of parsing.
+    /// LZ4: about half of the bytes at nearly the speed of parsing.
     #[default]
     Lz4,
     /// Zstandard, level 3: about a fifth of the bytes, and the slowest.
