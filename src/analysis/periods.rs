@@ -19,6 +19,11 @@ pub(super) struct Periods {
     pub(super) first: i64,
 }
 
+/// Milliseconds of an hour.
+pub(super) const HOUR: i64 = 3_600_000;
+/// Milliseconds of a day.
+pub(super) const DAY: i64 = 24 * HOUR;
+
 /// Dividends are below `2^DIVIDEND_BITS`.
 const DIVIDEND_BITS: u32 = 31;
 

@@ -22,6 +22,7 @@ use super::field::Field;
 use super::filter::Filter;
 use super::group::{Parts, group};
 use super::keys::{Key, Layout};
+use super::periods::{DAY, HOUR};
 use super::sort::runs;
 use super::top::{counted, is_counted};
 use crate::event::{BRAND, CATEGORY_CODE, CATEGORY_ID, EVENT_TIME, EVENT_TYPE, PRICE};
@@ -31,9 +32,6 @@ const FEWEST_ROWS: usize = 1 << 17;
 
 /// A summary has a row for at least so many rows of its segment.
 const LEAST_GAIN: usize = 8;
-
-const HOUR: i64 = 3_600_000;
-const DAY: i64 = 24 * HOUR;
 
 /// The type whose prices are revenue.
 const PURCHASE: &str = "purchase";

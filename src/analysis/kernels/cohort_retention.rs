@@ -11,6 +11,7 @@ use arrow_schema::SchemaRef;
 use crate::analysis::field::Field;
 use crate::analysis::group::{Parts, group};
 use crate::analysis::keys::{Key, Layout};
+use crate::analysis::periods::DAY;
 use crate::analysis::result::{self, ResultType, counts, days};
 use crate::analysis::{Analysis, AnalysisError, Input, Parameters};
 use crate::event::{EVENT_TIME, USER_ID};
@@ -20,9 +21,9 @@ use crate::table::Table;
 #[derive(Debug)]
 pub(in crate::analysis) struct CohortRetention;
 
-const WEEK: i64 = 7 * 86_400_000;
+const WEEK: i64 = 7 * DAY;
 /// From the Monday before to 1970-01-01, a Thursday.
-const SINCE_MONDAY: i64 = 3 * 86_400_000;
+const SINCE_MONDAY: i64 = 3 * DAY;
 
 struct Buyers<'a> {
     layout: &'a Layout<'a>,

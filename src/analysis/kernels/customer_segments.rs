@@ -15,6 +15,7 @@ use crate::analysis::field::Field;
 use crate::analysis::group::{Parts, group};
 use crate::analysis::keys::{Key, Layout};
 use crate::analysis::number::average_money;
+use crate::analysis::periods::DAY;
 use crate::analysis::result::{self, ResultType, averages, counts, decimals, words};
 use crate::analysis::{Analysis, AnalysisError, Input, Parameter, ParameterKind, Parameters};
 use crate::event::{EVENT_TIME, PRICE, USER_ID, USER_SESSION};
@@ -23,8 +24,6 @@ use crate::table::Table;
 /// `customer_segments`.
 #[derive(Debug)]
 pub(in crate::analysis) struct CustomerSegments;
-
-const DAY: i64 = 86_400_000;
 
 /// The segments, by place.
 const SEGMENTS: [&str; 6] = ["champion", "loyal", "recent", "promising", "at_risk", "dormant"];

@@ -17,6 +17,7 @@ use crate::analysis::field::Field;
 use crate::analysis::group::{Parts, group};
 use crate::analysis::keys::{Key, Layout};
 use crate::analysis::pairing::{PairScratch, Pairing};
+use crate::analysis::periods::DAY;
 use crate::analysis::result::{self, ResultType, counts, days, decimals, side_by_side, texts};
 use crate::analysis::sort::runs;
 use crate::analysis::summary::{DAYS, SALES};
@@ -28,8 +29,6 @@ use crate::table::Table;
 /// `daily_activity`.
 #[derive(Debug)]
 pub(in crate::analysis) struct DailyActivity;
-
-const DAY: i64 = 86_400_000;
 
 /// The type that brings in revenue.
 const PURCHASE: &str = "purchase";

@@ -10,6 +10,7 @@ use crate::analysis::decode::{Scratch, index, scratch};
 use crate::analysis::driver::{Chunk, Scan, scan};
 use crate::analysis::field::Field;
 use crate::analysis::kinds::{self, KINDS};
+use crate::analysis::periods::HOUR;
 use crate::analysis::result::{self, ResultType, counts, integers};
 use crate::analysis::summary::HOURS;
 use crate::analysis::{Analysis, AnalysisError, Input, Parameters};
@@ -20,7 +21,6 @@ use crate::table::Table;
 #[derive(Debug)]
 pub(in crate::analysis) struct HourlyActivity;
 
-const HOUR: i64 = 3_600_000;
 const DAY_HOURS: u32 = 24;
 const WEEK_HOURS: u32 = 7 * DAY_HOURS;
 /// 1970 began on a Thursday, three days after a Monday.

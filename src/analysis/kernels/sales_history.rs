@@ -12,6 +12,7 @@ use crate::analysis::field::Field;
 use crate::analysis::group::{Parts, group};
 use crate::analysis::keys::{Key, Layout};
 use crate::analysis::number::average_money;
+use crate::analysis::periods::DAY;
 use crate::analysis::reach::{Reach, reach};
 use crate::analysis::result::{self, ResultType, counts, days, decimals, optional_averages};
 use crate::analysis::sort::runs;
@@ -22,8 +23,6 @@ use crate::table::Table;
 /// `sales_history`.
 #[derive(Debug)]
 pub(in crate::analysis) struct SalesHistory;
-
-const DAY: i64 = 86_400_000;
 
 /// Distinct sessions by day.
 struct Orders<'a> {

@@ -141,7 +141,7 @@ impl Setting {
 /// # fn main() -> Result<(), cartlog_storage::log::LogError> {
 /// let mut config = TopicConfig::default();
 /// config.set("retention.ms", "86400000")?;
-/// assert!(config.set("cleanup.policy", "compact").is_err());
+/// assert!(config.set("compression.type", "zstd").is_err());
 /// # Ok(())
 /// # }
 /// ```
@@ -260,14 +260,16 @@ impl PartitionLimits {
     pub(super) fn of(config: &TopicConfig, options: &LogOptions) -> Self {
         let number = |setting| config.number(setting, options);
         let size = |setting| u32::try_from(number(setting)).unwrap_or(u32::MAX);
+        let is_kept = config.effective(&CLEANUP_POLICY, options) == SettingValue::Word(COMPACT);
+        let retention = |setting| if is_kept { UNLIMITED } else { number(setting) };
         Self {
             index_interval_bytes: size(&INDEX_INTERVAL_BYTES),
             fill_ahead_bytes: options.fill_ahead_bytes,
             segment_bytes: size(&SEGMENT_BYTES),
             segment_ms: number(&SEGMENT_MS),
             max_batch_bytes: size(&MAX_MESSAGE_BYTES),
-            retention_ms: number(&RETENTION_MS),
-            retention_bytes: number(&RETENTION_BYTES),
+            retention_ms: retention(&RETENTION_MS),
+            retention_bytes: retention(&RETENTION_BYTES),
             flush_messages: number(&FLUSH_MESSAGES),
             flush_ms: number(&FLUSH_MS),
             timestamp_type: match config.effective(&MESSAGE_TIMESTAMP_TYPE, options) {
@@ -280,14 +282,20 @@ impl PartitionLimits {
 
 const CREATE_TIME: &str = "CreateTime";
 const LOG_APPEND_TIME: &str = "LogAppendTime";
+const DELETE: &str = "delete";
+const COMPACT: &str = "compact";
+/// A retention that removes nothing.
+const UNLIMITED: i64 = -1;
 
 static CLEANUP_POLICY: Setting = Setting {
     name: "cleanup.policy",
     broker_name: "log.cleanup.policy",
     kind: SettingKind::List,
-    documentation: "What becomes of old segments: delete removes them. Compaction is not offered.",
-    accepts: Accepts::Words(&["delete"]),
-    default: |_| SettingValue::Word("delete"),
+    documentation: "What becomes of old segments: delete removes them by age and size; compact keeps the last record of \
+                    each key at least. Nothing is compacted here (as with log.cleaner.enable=false), so that compact \
+                    keeps all records, and both together are as delete.",
+    accepts: Accepts::Words(&[DELETE, COMPACT, "compact,delete", "delete,compact"]),
+    default: |_| SettingValue::Word(DELETE),
 };
 
 static COMPRESSION_TYPE: Setting = Setting {
@@ -514,11 +522,21 @@ mod tests {
     }
 
     #[test]
+    fn a_compacted_topic_keeps_all_whatever_retention_says() {
+        let options = LogOptions { retention_ms: 7, retention_bytes: 8, ..LogOptions::default() };
+        let mut config = TopicConfig::default();
+        for (policy, expected) in [("compact", (-1, -1)), ("compact,delete", (7, 8)), ("delete", (7, 8))] {
+            config.set("cleanup.policy", policy).unwrap();
+            let limits = PartitionLimits::of(&config, &options);
+            assert_eq!((limits.retention_ms, limits.retention_bytes), expected, "{policy}");
+        }
+    }
+
+    #[test]
     fn what_would_have_no_effect_is_refused() {
         let mut config = TopicConfig::default();
         for (name, value) in [
-            ("cleanup.policy", "compact"),
-            ("cleanup.policy", "compact,delete"),
+            ("cleanup.policy", "archive"),
             ("compression.type", "zstd"),
             ("min.insync.replicas", "2"),
             ("retention.ms", "-2"),
@@ -545,7 +563,7 @@ mod tests {
         config.set("retention.ms", "-1").unwrap();
         let text = serde_json::to_string(&config).unwrap();
         assert_eq!(serde_json::from_str::<TopicConfig>(&text).unwrap(), config);
-        for wrong in [r#"{"no.such":1}"#, r#"{"cleanup.policy":"compact"}"#, r#"{"segment.bytes":null}"#] {
+        for wrong in [r#"{"no.such":1}"#, r#"{"compression.type":"zstd"}"#, r#"{"segment.bytes":null}"#] {
             assert!(serde_json::from_str::<TopicConfig>(wrong).is_err(), "{wrong}");
         }
     }

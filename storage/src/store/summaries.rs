@@ -21,6 +21,7 @@ use crate::io::{Directory, LockGuard, WriteFile};
 
 use super::manifest::{FileKind, Manifest, SegmentRecord};
 use super::snapshot::Snapshot;
+use super::writer::lock_file;
 use super::{Batch, ColumnSchema, ColumnType, Schema, Segment, StoreError};
 
 /// Where summaries are, relative to the store's folder.
@@ -218,11 +219,7 @@ pub(crate) fn verify_summaries(
 }
 
 fn lock(directory: &dyn Directory) -> Result<Box<dyn LockGuard>, StoreError> {
-    let name = format!("{FOLDER}/{LOCK}");
-    directory.lock(&name).map_err(|error| match error.kind() {
-        ErrorKind::WouldBlock => StoreError::Locked,
-        _ => StoreError::io(&name, "locking")(error),
-    })
+    lock_file(directory, &format!("{FOLDER}/{LOCK}"))
 }
 
 fn remove_leftovers(directory: &dyn Directory) -> Result<u64, StoreError> {

@@ -438,9 +438,14 @@ impl Drop for LatchOnPanic<'_> {
 
 /// Takes the lock that only one writer has.
 pub(crate) fn lock(directory: &dyn Directory) -> Result<Box<dyn LockGuard>, StoreError> {
-    directory.lock(LOCK).map_err(|error| match error.kind() {
+    lock_file(directory, LOCK)
+}
+
+/// Takes the lock of a file that only one process has at a time.
+pub(super) fn lock_file(directory: &dyn Directory, name: &str) -> Result<Box<dyn LockGuard>, StoreError> {
+    directory.lock(name).map_err(|error| match error.kind() {
         ErrorKind::WouldBlock => StoreError::Locked,
-        _ => StoreError::io(LOCK, "locking")(error),
+        _ => StoreError::io(name, "locking")(error),
     })
 }
 

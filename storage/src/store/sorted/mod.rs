@@ -18,7 +18,6 @@
 mod build;
 mod manifest;
 
-use std::io::ErrorKind;
 use std::sync::Arc;
 
 pub use build::{SortOptions, SortSummary, sort_copy};
@@ -27,6 +26,7 @@ use crate::io::{Directory, LockGuard};
 
 use super::manifest::{FileKind, Manifest};
 use super::snapshot::open_named;
+use super::writer::lock_file;
 use super::{ColumnType, Schema, Segment, StoreError};
 use manifest::{FileRecord, SortedManifest};
 
@@ -204,11 +204,7 @@ pub(crate) fn verify_copy(directory: &dyn Directory, store: &Manifest, dictionar
 }
 
 fn lock(directory: &dyn Directory) -> Result<Box<dyn LockGuard>, StoreError> {
-    let name = in_folder(LOCK);
-    directory.lock(&name).map_err(|error| match error.kind() {
-        ErrorKind::WouldBlock => StoreError::Locked,
-        _ => StoreError::io(&name, "locking")(error),
-    })
+    lock_file(directory, &in_folder(LOCK))
 }
 
 /// Removes the copy's files that a manifest doesn't name, the manifest first: a copy is there whole or not at all.
