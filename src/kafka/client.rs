@@ -23,8 +23,10 @@ use super::tls::Tls;
 const ADMIN_TIMEOUT_MS: i32 = 10_000;
 /// Brokers without an answer that one request goes past.
 const BROKERS_TRIED: u32 = 4;
-/// How long a new topic's partitions may take to be known to the broker asked.
+/// How long a new topic's partitions, or a topic's end, may take to be known to the broker asked.
 const TOPIC_SETTLES: Duration = Duration::from_secs(10);
+/// How long to wait before asking for it again.
+const SETTLING: Duration = Duration::from_millis(20);
 
 /// A topic and the partitions it has.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -191,7 +193,7 @@ impl KafkaClient {
         }
     }
 
-    /// Deletes a topic with all it holds.
+    /// Deletes a topic with all it holds, and waits until it is no longer listed.
     ///
     /// # Errors
     ///
@@ -200,7 +202,12 @@ impl KafkaClient {
         self.topic(name).await?;
         let request = || async { self.client.controller_client()?.delete_topic(name, ADMIN_TIMEOUT_MS).await };
         let answer = self.policy.run(|| format!("deleting topic `{name}`"), request, || {}).await;
-        answer.map_err(|failure| self.policy.error(failure))
+        answer.map_err(|failure| self.policy.error(failure))?;
+        let start = Instant::now();
+        while start.elapsed() < TOPIC_SETTLES && self.topics().await?.iter().any(|topic| topic.name == name) {
+            tokio::time::sleep(SETTLING).await;
+        }
+        Ok(())
     }
 
     /// The id of a topic: another one for a topic that was deleted and created anew under the same name. `None` from
@@ -287,7 +294,7 @@ impl KafkaClient {
                 Ok(topic) if topic.partitions.len() as i64 >= i64::from(partitions) => return Ok(topic),
                 Err(error) if !matches!(error, KafkaError::UnknownTopic { .. }) => return Err(error),
                 other if start.elapsed() > TOPIC_SETTLES => return other,
-                _ => tokio::time::sleep(Duration::from_millis(20)).await,
+                _ => tokio::time::sleep(SETTLING).await,
             }
         }
     }
