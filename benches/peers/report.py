@@ -11,10 +11,9 @@ BEGIN, END = "<!-- begin: benches/peers/analyses.py -->", "<!-- end: benches/pee
 def table(known, rows):
     """The results of all engines, one analysis a row, with how many times the best of the others takes cartlog's time."""
     others = [name for name in known if name != OURS]
-    ours = known.get(OURS, {})
     ways = ["hot", "again", "cold"]
-    hot, *_ = mine = [ours.get(way, {}) for way in ways]
-    names = [*hot, *sorted({name for other in others for name in known[other].get("hot", {})} - set(hot))]
+    ours = [known.get(OURS, {}).get(way, {}) for way in ways]
+    names = [*ours[0], *sorted({name for other in others for name in known[other].get("hot", {})} - set(ours[0]))]
     head = ["analysis", "cartlog", *(f"cartlog, {way}" for way in ways[1:]),
             *(f"{name} {known[name].get('version', '')}" for name in others),
             "best ÷ cartlog", *(f"best ÷ {way}" for way in ways[1:])]
@@ -23,12 +22,12 @@ def table(known, rows):
     for name in names:
         times = [median(known[other].get("hot", {}).get(name)) for other in others]
         best = min((time for time in times if time is not None), default=None)
-        of_ours = [median(times.get(name)) for times in mine]
-        quotients = [best / time if best and time else None for time in of_ours]
+        mine = [median(times.get(name)) for times in ours]
+        quotients = [best / time if best and time else None for time in mine]
         for kept, quotient in zip(ratios, quotients):
             kept.extend([quotient] if quotient else [])
         cells = [seconds(time, time == best) for time in times]
-        lines.append("| " + " | ".join([name, *map(seconds, of_ours), *cells, *map(times_as_fast, quotients)]) + " |")
+        lines.append("| " + " | ".join([name, *map(seconds, mine), *cells, *map(times_as_fast, quotients)]) + " |")
     means = [times_as_fast(statistics.geometric_mean(kept) if kept else None) for kept in ratios]
     lines.append("| geometric mean " + "| " * (len(ways) + len(others)) + "| " + " | ".join(means) + " |")
     machine = f"{rows:,} rows, {platform.machine()}, {os.cpu_count()} cores; seconds, medians; the best of the others in bold."

@@ -140,9 +140,11 @@ impl Join<'_> {
             return Vec::new();
         }
         let bits = (identifiers / PART_ENTRIES).max(1).ilog2().min(MAX_PART_BITS);
-        let room = (identifiers >> bits) / rayon::current_num_threads();
+        // Where a filter leaves identifiers out, nobody knows how many.
+        let share = if self.used.is_none() { (identifiers >> bits) / rayon::current_num_threads() } else { 0 };
+        let room = share + share / 4;
         let dealt = deal(self.identifiers.len(), |segments| {
-            let mut parts: Vec<Vec<Entry>> = (0..1 << bits).map(|_| Vec::with_capacity(room + room / 4)).collect();
+            let mut parts: Vec<Vec<Entry>> = (0..1 << bits).map(|_| Vec::with_capacity(room)).collect();
             segments.for_each(|segment| self.deal_segment(segment, bits, &mut parts));
             parts
         });

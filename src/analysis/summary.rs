@@ -34,7 +34,7 @@ const FEWEST_ROWS: usize = 1 << 17;
 const LEAST_GAIN: usize = 8;
 
 /// The type whose prices are revenue.
-const PURCHASE: &str = "purchase";
+pub(super) const PURCHASE: &str = "purchase";
 
 /// What a summary keeps of events.
 #[derive(Debug)]

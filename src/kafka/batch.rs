@@ -6,7 +6,7 @@
 use std::io::{self, Write};
 
 use bytes::{BufMut as _, Bytes, BytesMut};
-use cartlog_storage::log::{Attributes, BatchHeader, HEADER_LENGTH, Offset, put_varint};
+use cartlog_storage::log::{self, BatchHeader, HEADER_LENGTH, Offset, put_varint};
 use lz4::liblz4::BlockMode;
 use lz4::{BlockSize, ContentChecksum, EncoderBuilder};
 
@@ -35,10 +35,10 @@ pub(super) fn encode(
     let record = [&before, value, &after];
     let mut batch = BytesMut::with_capacity(HEADER_LENGTH + value.len() / 2);
     batch.put_bytes(0, HEADER_LENGTH);
-    let number = match compression {
+    let compression = match compression {
         Compression::None => {
             record.iter().for_each(|part| batch.put_slice(part));
-            0
+            log::Compression::None
         }
         Compression::Lz4 => {
             // The batch has a checksum of its own. Blocks that depend on each other Kafka doesn't read (KIP-57).
@@ -51,13 +51,13 @@ pub(super) fn encode(
                 .build((&mut batch).writer())?;
             record.iter().try_for_each(|part| encoder.write_all(part))?;
             encoder.finish().1?;
-            3
+            log::Compression::Lz4
         }
         Compression::Zstd => {
             let mut encoder = zstd::stream::Encoder::new((&mut batch).writer(), ZSTD_LEVEL)?;
             record.iter().try_for_each(|part| encoder.write_all(part))?;
             encoder.finish()?;
-            4
+            log::Compression::Zstd
         }
     };
     let mut header = BatchHeader {
@@ -65,7 +65,7 @@ pub(super) fn encode(
         size: batch.len(),
         leader_epoch: NONE.into(),
         checksum: 0,
-        attributes: Attributes(number),
+        attributes: compression.into(),
         last_offset_delta: 0,
         base_timestamp_ms: time_ms,
         max_timestamp_ms: time_ms,

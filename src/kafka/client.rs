@@ -203,11 +203,10 @@ impl KafkaClient {
         let request = || async { self.client.controller_client()?.delete_topic(name, ADMIN_TIMEOUT_MS).await };
         let answer = self.policy.run(|| format!("deleting topic `{name}`"), request, || {}).await;
         answer.map_err(|failure| self.policy.error(failure))?;
-        let start = Instant::now();
-        while start.elapsed() < TOPIC_SETTLES && self.topics().await?.iter().any(|topic| topic.name == name) {
-            tokio::time::sleep(SETTLING).await;
+        match self.settling(name, |topic| topic.is_none()).await {
+            Ok(_) | Err(KafkaError::UnknownTopic { .. }) => Ok(()),
+            Err(error) => Err(error),
         }
-        Ok(())
     }
 
     /// The id of a topic: another one for a topic that was deleted and created anew under the same name. `None` from
@@ -288,14 +287,20 @@ impl KafkaClient {
 
     /// Waits until the topic is listed with at least so many partitions.
     pub(super) async fn settled(&self, name: &str, partitions: i32) -> Result<Topic, KafkaError> {
+        let has_all = |topic: &Topic| topic.partitions.len() as i64 >= i64::from(partitions);
+        self.settling(name, |topic| topic.is_some_and(has_all)).await
+    }
+
+    /// Waits until the topic, or that there is none, is as wanted, and gives what was found last.
+    async fn settling(&self, name: &str, is_settled: impl Fn(Option<&Topic>) -> bool) -> Result<Topic, KafkaError> {
         let start = Instant::now();
         loop {
-            match self.topic(name).await {
-                Ok(topic) if topic.partitions.len() as i64 >= i64::from(partitions) => return Ok(topic),
-                Err(error) if !matches!(error, KafkaError::UnknownTopic { .. }) => return Err(error),
-                other if start.elapsed() > TOPIC_SETTLES => return other,
-                _ => tokio::time::sleep(SETTLING).await,
+            let found = self.topic(name).await;
+            let is_told = matches!(found, Ok(_) | Err(KafkaError::UnknownTopic { .. }));
+            if !is_told || is_settled(found.as_ref().ok()) || start.elapsed() > TOPIC_SETTLES {
+                return found;
             }
+            tokio::time::sleep(SETTLING).await;
         }
     }
 }

@@ -30,6 +30,8 @@ pub(super) struct Leader {
     topic: Arc<str>,
     partition: i32,
     current: Mutex<Option<Arc<Connection>>>,
+    /// Held by the one who looks for the leader.
+    connecting: tokio::sync::Mutex<()>,
 }
 
 /// Why an answer can't be used.
@@ -50,7 +52,8 @@ impl Unusable {
 impl Leader {
     /// A leader that is looked for with the first request.
     pub(super) fn new(cluster: Arc<Cluster>, policy: RetryPolicy, topic: Arc<str>, partition: i32) -> Self {
-        Self { cluster, policy, topic, partition, current: Mutex::default() }
+        let (current, connecting) = Default::default();
+        Self { cluster, policy, topic, partition, current, connecting }
     }
 
     pub(super) fn topic(&self) -> &Arc<str> {
@@ -106,12 +109,16 @@ impl Leader {
         take: impl Fn(R::Response) -> Result<T, Unusable>,
     ) -> Result<T, FinalFailure> {
         let take = &take;
-        let what = || format!("{verb} {}/{}", self.topic, self.partition);
         let abandon = || {
             *self.current() = None;
             self.cluster.doubt();
         };
-        self.policy.run(what, || self.ask_once(request, take), abandon).await
+        self.policy.run(|| self.named(verb), || self.ask_once(request, take), abandon).await
+    }
+
+    /// A request to this partition, for messages.
+    pub(super) fn named(&self, verb: &str) -> String {
+        format!("{verb} {}/{}", self.topic, self.partition)
     }
 
     async fn ask_once<R: Ask, T>(
@@ -134,13 +141,18 @@ impl Leader {
     }
 
     async fn connection(&self) -> Result<Arc<Connection>, KafkaError> {
-        let current = self.current().clone();
-        if let Some(connection) = current {
+        let known = || self.current().clone();
+        if let Some(connection) = known() {
+            return Ok(connection);
+        }
+        // Those that come meanwhile share what the first one finds.
+        let _turn = self.connecting.lock().await;
+        if let Some(connection) = known() {
             return Ok(connection);
         }
         let connection = Arc::new(self.cluster.leader(&self.topic, self.partition).await?);
-        // Two requests may have connected at once; all later ones share the connection that came first.
-        Ok(Arc::clone(self.current().get_or_insert(connection)))
+        *self.current() = Some(Arc::clone(&connection));
+        Ok(connection)
     }
 
     fn current(&self) -> MutexGuard<'_, Option<Arc<Connection>>> {

@@ -24,6 +24,8 @@ pub const IN_FLIGHT_PER_PARTITION: usize = 6;
 const ALL_REPLICAS: i16 = -1;
 /// How long a broker may wait for its replicas, in milliseconds: as long as Kafka's own producer lets it.
 const REPLICAS_TIMEOUT_MS: i32 = 30_000;
+/// What is done to a partition, for messages.
+const VERB: &str = "producing to";
 
 /// A producer of blocks for one partition: each block is one record in a batch of its own. Cloning shares the
 /// connection and the limit of [`IN_FLIGHT_PER_PARTITION`].
@@ -59,7 +61,7 @@ impl Producer {
         let _permit = self.in_flight.acquire().await;
         let bytes = value.len();
         let batch = batch::encode(headers, &value, now(), self.compression).map_err(|error| KafkaError::Protocol {
-            what: format!("producing to {}/{}", self.leader.topic(), self.partition()),
+            what: self.leader.named(VERB),
             brokers: self.leader.brokers(),
             reason: error.to_string(),
         })?;
@@ -71,7 +73,7 @@ impl Producer {
             .with_acks(ALL_REPLICAS)
             .with_timeout_ms(REPLICAS_TIMEOUT_MS)
             .with_topic_data(vec![topic.with_partition_data(vec![partition])]);
-        self.leader.ask("producing to", &request, offset).await.map_err(|failure| match failure.code() {
+        self.leader.ask(VERB, &request, offset).await.map_err(|failure| match failure.code() {
             Some(ProtocolError::MessageTooLarge | ProtocolError::RecordListTooLarge) => {
                 KafkaError::TooLarge { topic: self.leader.topic().to_string(), partition: self.partition(), bytes }
             }

@@ -41,8 +41,7 @@ def newest(server, topic):
 
 def count_brands(server, name, source, target, folder, expected):
     """Runs the program until the counts are these, and stops it."""
-    words = ["java", "-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", f"{java.JARS}/*",
-             "-Dorg.slf4j.simpleLogger.defaultLogLevel=error", PROGRAM, server.address, name, source, target, folder]
+    words = [*java.JAVA, PROGRAM, server.address, name, source, target, folder]
     running = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
         deadline = time.monotonic() + 60

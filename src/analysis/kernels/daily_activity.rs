@@ -20,7 +20,7 @@ use crate::analysis::pairing::{PairScratch, Pairing};
 use crate::analysis::periods::DAY;
 use crate::analysis::result::{self, ResultType, counts, days, decimals, side_by_side, texts};
 use crate::analysis::sort::runs;
-use crate::analysis::summary::{DAYS, SALES};
+use crate::analysis::summary::{DAYS, PURCHASE, SALES};
 use crate::analysis::totals::money;
 use crate::analysis::{Analysis, AnalysisError, Events, Input, Parameters};
 use crate::event::{BRAND, CATEGORY_CODE, EVENT_TIME, EVENT_TYPE, PRICE};
@@ -29,9 +29,6 @@ use crate::table::Table;
 /// `daily_activity`.
 #[derive(Debug)]
 pub(in crate::analysis) struct DailyActivity;
-
-/// The type that brings in revenue.
-const PURCHASE: &str = "purchase";
 
 /// Fields of a group: day, type, category and brand.
 const GROUP: usize = 4;

@@ -166,6 +166,19 @@ impl Attributes {
     }
 }
 
+/// The attributes of a batch that is compressed so, with nothing else set.
+impl From<Compression> for Attributes {
+    fn from(compression: Compression) -> Self {
+        Self(match compression {
+            Compression::None => 0,
+            Compression::Gzip => 1,
+            Compression::Snappy => 2,
+            Compression::Lz4 => 3,
+            Compression::Zstd => 4,
+        })
+    }
+}
+
 /// A batch's header, decoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BatchHeader {
