@@ -298,13 +298,13 @@ pub(crate) struct Filters {
     #[arg(long, value_name = "TIME")]
     pub(crate) to: Option<String>,
     /// Events of this type; several separated by commas
-    #[arg(long, value_name = "TYPE", value_delimiter = ',')]
+    #[arg(long, value_name = "TYPE")]
     pub(crate) event_type: Vec<String>,
     /// Events of this category and all below it (electronics covers electronics.audio.headphone); several by commas
-    #[arg(long, value_name = "PREFIX", value_delimiter = ',')]
+    #[arg(long, value_name = "PREFIX")]
     pub(crate) category: Vec<String>,
-    /// Events of this brand; several separated by commas
-    #[arg(long, value_name = "BRAND", value_delimiter = ',')]
+    /// Events of this brand; several separated by commas; one with a comma in double quotes, as in CSV: '"a,b"'
+    #[arg(long, value_name = "BRAND")]
     pub(crate) brand: Vec<String>,
     /// Events at this price or above
     #[arg(long, value_name = "PRICE", allow_negative_numbers = true)]
@@ -313,10 +313,10 @@ pub(crate) struct Filters {
     #[arg(long, value_name = "PRICE", allow_negative_numbers = true)]
     pub(crate) max_price: Option<String>,
     /// Events of this product; several separated by commas
-    #[arg(long, value_name = "PRODUCT_ID", value_delimiter = ',')]
+    #[arg(long, value_name = "PRODUCT_ID", value_delimiter = ',', allow_negative_numbers = true)]
     pub(crate) product: Vec<i64>,
     /// Events of this user; several separated by commas
-    #[arg(long, value_name = "USER_ID", value_delimiter = ',')]
+    #[arg(long, value_name = "USER_ID", value_delimiter = ',', allow_negative_numbers = true)]
     pub(crate) user: Vec<i64>,
     /// Whether events without a category or brand count [default: keep]
     #[arg(long, value_enum, value_name = "keep|drop")]

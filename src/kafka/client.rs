@@ -1,6 +1,7 @@
 //! A connection to a cluster, and what can be asked of it as a whole: its topics.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use rskafka::client::error::ProtocolError;
@@ -82,7 +83,7 @@ pub fn runtime(threads: usize) -> Result<Runtime, KafkaError> {
         .thread_name("cartlog-kafka")
         .enable_all()
         .build()
-        .map_err(KafkaError::Runtime)
+        .map_err(|error| KafkaError::Runtime(Arc::new(error)))
 }
 
 impl KafkaClient {
@@ -106,6 +107,7 @@ impl KafkaClient {
             storage_deadline: options.storage_deadline.min(options.retry_deadline),
             brokers: Arc::clone(&addresses),
             notices: Notices::default(),
+            is_given_up: Arc::default(),
         };
         let first = RetryPolicy {
             request_timeout: options.connect_timeout,
@@ -134,6 +136,12 @@ impl KafkaClient {
     #[must_use]
     pub fn brokers(&self) -> &str {
         &self.policy.brokers
+    }
+
+    /// Waits for nothing any more: from now on a request that fails, of this client or a clone, is not tried again. Those
+    /// that work go on.
+    pub fn give_up(&self) {
+        self.policy.is_given_up.store(true, Ordering::Relaxed);
     }
 
     /// All topics, by name, without the cluster's internal ones.

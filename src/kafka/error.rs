@@ -1,10 +1,11 @@
 //! What can go wrong between this process and the brokers, said so that the reader knows where and what to do.
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// An error of the Kafka client side.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum KafkaError {
     /// A broker address is not `host:port`.
@@ -153,7 +154,7 @@ pub enum KafkaError {
 
     /// The threads of the client could not be started.
     #[error("cannot start the threads of the Kafka client: {0}")]
-    Runtime(#[source] std::io::Error),
+    Runtime(#[source] Arc<std::io::Error>),
 
     /// The embedded log could not be opened or served.
     #[error("the embedded log in {directory}: {reason}")]

@@ -1,6 +1,6 @@
 //! Producing blocks to one partition.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -31,20 +31,28 @@ const VERB: &str = "producing to";
 /// connection and the limit of [`IN_FLIGHT_PER_PARTITION`].
 #[derive(Debug, Clone)]
 pub struct Producer {
-    leader: Arc<Leader>,
+    shared: Arc<Shared>,
     compression: Compression,
-    in_flight: Arc<Semaphore>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    leader: Leader,
+    /// Closed by the first failure.
+    in_flight: Semaphore,
+    failure: OnceLock<KafkaError>,
 }
 
 impl Producer {
     pub(super) fn new(leader: Leader, compression: Compression) -> Self {
-        Self { leader: Arc::new(leader), compression, in_flight: Arc::new(Semaphore::new(IN_FLIGHT_PER_PARTITION)) }
+        let in_flight = Semaphore::new(IN_FLIGHT_PER_PARTITION);
+        Self { shared: Arc::new(Shared { leader, in_flight, failure: OnceLock::new() }), compression }
     }
 
     /// The partition's number.
     #[must_use]
     pub fn partition(&self) -> i32 {
-        self.leader.partition()
+        self.shared.leader.partition()
     }
 
     /// Writes a block and gives its offset once all in-sync replicas have it (`acks=all`: with cartlog's own log,
@@ -53,31 +61,49 @@ impl Producer {
     /// The log may hold the block twice after a retry, at a lower offset than the one returned as well; the headers
     /// make the copy known as such.
     ///
+    /// After an error no block is sent any more: those that waited, and all that come, have the same error at once.
+    ///
     /// # Errors
     ///
     /// [`KafkaError::TooLarge`] if the topic does not take a record of this size, [`KafkaError::UnknownPartition`],
     /// and [`KafkaError::Request`] once the retries are used up; the block may be in the log even then.
     pub async fn produce(&self, headers: &BlockHeaders, value: Bytes) -> Result<i64, KafkaError> {
-        let _permit = self.in_flight.acquire().await;
+        let shared = &*self.shared;
+        let _permit = shared.in_flight.acquire().await;
+        if let Some(failure) = shared.failure.get() {
+            return Err(failure.clone());
+        }
+        let produced = shared.produce(headers, value, self.compression).await;
+        produced.inspect_err(|error| {
+            // The first one is what the others wait for.
+            let _ = shared.failure.set(error.clone());
+            shared.in_flight.close();
+        })
+    }
+}
+
+impl Shared {
+    async fn produce(&self, headers: &BlockHeaders, value: Bytes, compression: Compression) -> Result<i64, KafkaError> {
+        let leader = &self.leader;
         let bytes = value.len();
-        let batch = batch::encode(headers, &value, now(), self.compression).map_err(|error| KafkaError::Protocol {
-            what: self.leader.named(VERB),
-            brokers: self.leader.brokers(),
+        let batch = batch::encode(headers, &value, now(), compression).map_err(|error| KafkaError::Protocol {
+            what: leader.named(VERB),
+            brokers: leader.brokers(),
             reason: error.to_string(),
         })?;
         // The block's memory is for the blocks behind it.
         drop(value);
-        let partition = PartitionProduceData::default().with_index(self.partition()).with_records(Some(batch));
-        let topic = TopicProduceData::default().with_name(self.leader.topic_name());
+        let partition = PartitionProduceData::default().with_index(leader.partition()).with_records(Some(batch));
+        let topic = TopicProduceData::default().with_name(leader.topic_name());
         let request = ProduceRequest::default()
             .with_acks(ALL_REPLICAS)
             .with_timeout_ms(REPLICAS_TIMEOUT_MS)
             .with_topic_data(vec![topic.with_partition_data(vec![partition])]);
-        self.leader.ask(VERB, &request, offset).await.map_err(|failure| match failure.code() {
+        leader.ask(VERB, &request, offset).await.map_err(|failure| match failure.code() {
             Some(ProtocolError::MessageTooLarge | ProtocolError::RecordListTooLarge) => {
-                KafkaError::TooLarge { topic: self.leader.topic().to_string(), partition: self.partition(), bytes }
+                KafkaError::TooLarge { topic: leader.topic().to_string(), partition: leader.partition(), bytes }
             }
-            _ => self.leader.error(failure),
+            _ => leader.error(failure),
         })
     }
 }

@@ -11,6 +11,7 @@
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rskafka::client::error::{Error, ProtocolError, RequestError};
@@ -41,6 +42,8 @@ pub(super) struct RetryPolicy {
     pub(super) brokers: Arc<str>,
     /// Where to tell that a request goes on failing.
     pub(super) notices: Notices,
+    /// Set when whoever asks doesn't want to wait any more: what fails from then on is not tried again.
+    pub(super) is_given_up: Arc<AtomicBool>,
 }
 
 /// What an error says about another try.
@@ -114,7 +117,7 @@ impl RetryPolicy {
             };
             let pause = pause_after(attempts);
             let deadline = if failure.is_of_storage() { self.storage_deadline } else { self.deadline };
-            let is_last = start.elapsed() + pause >= deadline;
+            let is_last = start.elapsed() + pause >= deadline || self.is_given_up.load(Ordering::Relaxed);
             if is_last || failure.verdict() == Verdict::Fatal {
                 return Err(FinalFailure { failure, what: what(), attempts, waited: start.elapsed() });
             }
@@ -319,6 +322,7 @@ mod tests {
             deadline: Duration::from_millis(deadline_ms),
             brokers: "broker:9092".into(),
             notices: Notices::default(),
+            is_given_up: Arc::default(),
         }
     }
 
@@ -364,6 +368,19 @@ mod tests {
         let message = policy.error(answer.unwrap_err()).to_string();
         assert!(abandoned > 1, "{abandoned}");
         assert!(message.contains("broker:9092") && message.contains("no answer in time"), "{message}");
+    }
+
+    #[tokio::test]
+    async fn nothing_is_tried_again_for_one_who_has_given_up() {
+        let policy = policy(1000, 60_000);
+        let mut tries = 0;
+        let request = || {
+            tries += 1;
+            policy.is_given_up.store(tries == 2, Ordering::Relaxed);
+            async { Err::<(), _>(broker_says(ProtocolError::LeaderNotAvailable)) }
+        };
+        let failure = policy.run(|| "asking".to_owned(), request, || {}).await.unwrap_err();
+        assert_eq!((failure.code(), tries), (Some(ProtocolError::LeaderNotAvailable), 2));
     }
 
     #[tokio::test]

@@ -9,7 +9,7 @@ use std::ops::Range;
 use super::summary::RowCounts;
 use super::unit::{Origin, SourceLines};
 use super::workers::ParsedUnit;
-use crate::event::{BlockParser, Parsed, Position};
+use crate::event::{BlockParser, Parsed, Position, is_blank};
 use cartlog_storage::store::StoreError;
 use cartlog_storage::store::{Delivery, LogPosition, SourceRange, StoreWriter};
 
@@ -104,7 +104,8 @@ pub(super) fn pieces(
 struct Piece {
     /// What the store has given out.
     claimed: Range<usize>,
-    /// The whole lines to parse: a line of which only the end is new was cut off when its start was read.
+    /// The whole lines to parse: a line of which only the end is new was cut off when its start was read, unless that
+    /// end is its newline.
     parsed: Range<usize>,
     /// The number of the first of them.
     first_line: u64,
@@ -117,8 +118,10 @@ impl Piece {
             usize::try_from(offset).unwrap_or(bytes.len()).min(bytes.len())
         };
         let claimed = place(claimed.start)..place(claimed.end);
-        let before = &bytes[..claimed.start];
-        let start = memchr::memrchr(b'\n', before).map_or(0, |newline| newline + 1);
+        let (before, line) = (&bytes[..claimed.start], &bytes[claimed.clone()]);
+        let is_known = is_blank(&line[..memchr::memchr(b'\n', line).unwrap_or(line.len())]);
+        let start =
+            if is_known { before.len() } else { memchr::memrchr(b'\n', before).map_or(0, |newline| newline + 1) };
         let newlines = memchr::memchr_iter(b'\n', before).count() as u64;
         Self { parsed: start..claimed.end, claimed, first_line: lines.first_line + newlines }
     }
@@ -185,5 +188,6 @@ mod tests {
     #[test]
     fn a_line_of_which_the_end_is_new_is_parsed_whole() {
         assert_eq!(piece(104..112), Piece { claimed: 4..12, parsed: 3..12, first_line: 8 });
+        assert_eq!(piece(105..112), Piece { claimed: 5..12, parsed: 5..12, first_line: 8 }, "only its newline is new");
     }
 }

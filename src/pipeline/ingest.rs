@@ -30,7 +30,7 @@ pub fn ingest(
     let mut watch = Watch::start(progress, Stage::Connect);
     let store = open_store(&plan.store)?;
     let before = baseline(&store)?;
-    let session = LogSession::open(&patient(&plan.log, plan.follow.is_some()), plan.threads, false)?;
+    let session = LogSession::open(&patient(&plan.log, plan.follow.is_some()), plan.threads, false, interrupt)?;
     let session = session.only(&plan.share)?.shown_as(plan.log.group.as_deref());
     let dictionaries = EventDictionaries::from_writer(&store);
     let workers = Workers::start(plan.threads, &dictionaries)?;
@@ -43,7 +43,6 @@ pub fn ingest(
         dictionaries: &dictionaries,
         counters: &counters,
         options: ReplayOptions { follow: plan.follow, limit: plan.max_rejected, skip_lost: plan.skip_lost },
-        interrupt,
     };
     let replayed = replay.run(&mut watch);
     let rows = counters.rows();

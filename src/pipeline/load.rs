@@ -49,8 +49,10 @@ pub fn load(plan: &LoadPlan, progress: &dyn Progress, interrupt: &Interrupt) -> 
     let sources = Source::resolve(&plan.inputs)?;
     let store = open_store(&plan.store)?;
     let before = baseline(&store)?;
-    let open =
-        |log: &LogPlan| LogSession::open(log, plan.threads, true).map(|session| session.shown_as(log.group.as_deref()));
+    let open = |log: &LogPlan| {
+        let session = LogSession::open(log, plan.threads, true, interrupt)?;
+        Ok::<_, PipelineError>(session.shown_as(log.group.as_deref()))
+    };
     let session = plan.log.as_ref().map(open).transpose()?;
     let dictionaries = EventDictionaries::from_writer(&store);
     let workers = Workers::start(plan.threads, &dictionaries)?;
@@ -124,7 +126,6 @@ impl Load<'_> {
                         limit: self.plan.max_rejected,
                         skip_lost: self.plan.skip_lost,
                     },
-                    interrupt: self.interrupt,
                 };
                 let replayed = replay.run(watch)?;
                 loaded.rows_caught_up = self.counters.rows().rows_read;

@@ -36,7 +36,7 @@ pub fn produce(
 ) -> Result<ProduceSummary, PipelineError> {
     let mut watch = Watch::start(progress, Stage::Connect);
     let sources = Source::resolve(&plan.inputs)?;
-    let session = LogSession::open(&plan.log, CLIENT_THREADS, true)?;
+    let session = LogSession::open(&plan.log, CLIENT_THREADS, true, interrupt)?;
     let mut summary = ProduceSummary::default();
     let outcome = run(plan, sources, &session, &mut watch, interrupt, &mut summary);
     watch.next(summary.bytes, summary.rows_read, Stage::Commit);

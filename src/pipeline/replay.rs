@@ -14,7 +14,7 @@ use super::error::PipelineError;
 use super::gate::{Entry, Gate};
 use super::lane::Ticket;
 use super::plan::{Follow, RejectLimit};
-use super::progress::{Interrupt, ProgressUpdate};
+use super::progress::ProgressUpdate;
 use super::reading::{Answer, Read, ReadRange, read_partitions};
 use super::session::LogSession;
 use super::tee::{Event, LaneOrder, PartitionLane, Tee};
@@ -55,7 +55,6 @@ pub(super) struct Replay<'a> {
     pub(super) dictionaries: &'a EventDictionaries,
     pub(super) counters: &'a Counters,
     pub(super) options: ReplayOptions,
-    pub(super) interrupt: &'a Interrupt,
 }
 
 impl Replay<'_> {
@@ -155,10 +154,10 @@ impl Feed<'_> {
         watch: &mut Watch<'_>,
         replayed: &mut Replayed,
     ) -> Result<(), PipelineError> {
-        let Replay { session, store, counters, options, interrupt, .. } = self.replay;
+        let Replay { session, store, counters, options, .. } = self.replay;
         let mut commits = options.follow.map(Commits::new);
         loop {
-            if interrupt.is_requested() {
+            if session.is_to_stop() {
                 replayed.is_interrupted = true;
                 return Ok(());
             }
@@ -196,7 +195,7 @@ impl Feed<'_> {
             let permit = loop {
                 match self.gate.enter(portion.value_bytes, TICK) {
                     Entry::Permit(permit) => break permit,
-                    Entry::Full => {}
+                    Entry::Full => drop(session.is_to_stop()),
                     Entry::Closed => return Ok(false),
                 }
             };

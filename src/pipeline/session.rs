@@ -10,7 +10,7 @@ use tokio::runtime::Runtime;
 
 use super::error::PipelineError;
 use super::plan::{LogPlan, LogTarget, RejectLimit};
-use super::progress::Progress;
+use super::progress::{Interrupt, Progress};
 use super::share::Share;
 use super::summary::RowCounts;
 use crate::event::schema;
@@ -32,6 +32,7 @@ pub(super) struct LogSession {
     /// Where Kafka's tools see how far the store is, if it is to be seen.
     group: Option<GroupOffsets>,
     embedded: Option<EmbeddedLog>,
+    interrupt: Interrupt,
     /// Dropped last: everything above runs on it.
     pub(super) runtime: Runtime,
 }
@@ -41,8 +42,13 @@ const PATIENCE_WITH_OWN_DISK: Duration = Duration::from_secs(3);
 
 impl LogSession {
     /// Connects to the log of a plan, starting it if it is the embedded one. With `create`, a topic that is not there
-    /// is created.
-    pub(super) fn open(plan: &LogPlan, threads: usize, create: bool) -> Result<Self, PipelineError> {
+    /// is created. Once the job is to stop, what fails is not tried again.
+    pub(super) fn open(
+        plan: &LogPlan,
+        threads: usize,
+        create: bool,
+        interrupt: &Interrupt,
+    ) -> Result<Self, PipelineError> {
         let runtime = runtime(threads)?;
         let mut options = plan.client.clone();
         let (embedded, brokers) = match &plan.target {
@@ -64,6 +70,7 @@ impl LogSession {
             compression: plan.compression,
             group: None,
             embedded,
+            interrupt: interrupt.clone(),
             runtime,
         })
     }
@@ -96,8 +103,18 @@ impl LogSession {
         }
     }
 
+    /// Whether the job is to stop; then the client tries nothing again that fails.
+    pub(super) fn is_to_stop(&self) -> bool {
+        let is_to_stop = self.interrupt.is_requested();
+        if is_to_stop {
+            self.client.give_up();
+        }
+        is_to_stop
+    }
+
     /// Tells the user what the client has to tell, and Kafka's tools how far the store is.
     pub(super) fn report(&self, progress: &dyn Progress, store: Option<&StoreWriter>) {
+        self.is_to_stop();
         for notice in self.client.notices().take() {
             progress.notice(&notice);
         }

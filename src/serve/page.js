@@ -5,9 +5,12 @@ const parts = [...document.querySelectorAll("[data-part]")];
 const form = document.getElementById("filters");
 const [problem, state, chosen, presets, tip, told] = ["problem", "status", "chosen", "presets", "tip", "told"].map((id) => document.getElementById(id));
 const POLL_MS = 1000;
+const TYPING_MS = 700;
 const DAY_MS = 86_400_000;
 const lists = ["category", "brand", "product", "user"];
 const named = { from: "from", to: "before", min_price: "price from", max_price: "price to", event_type: "events" };
+// What each field said when it was filled: one that still says so leaves the address as it is.
+const filled = new Map();
 let asking = new AbortController();
 let known = null;
 
@@ -81,16 +84,26 @@ function go(to) {
   showAll();
 }
 
+// Several values in one field stand between commas; one that holds a comma is quoted, as in CSV.
+const quoted = (value) => (/^[\s"]|,|\s$/.test(value) ? `"${value.replaceAll('"', '""')}"` : value);
+
+function listed(text) {
+  const items = text.matchAll(/\s*(?:"((?:[^"]|"")*)"\s*|([^,]*))(?:,|$)/g);
+  return [...items].map(([, inner, plain]) => inner?.replaceAll('""', '"') ?? plain.trim()).filter(Boolean);
+}
+
 function fill() {
   const asked = new URLSearchParams(location.search);
   for (const field of form.elements) {
     if (field.name === "measure") field.checked = field.value === (asked.get("measure") ?? "revenue");
     else if (field.name) {
-      const value = asked.getAll(field.name).join(", ");
+      const value = asked.getAll(field.name).map(lists.includes(field.name) ? quoted : String).join(", ");
       // What is chosen stands there before it is known what else there is.
       if (field.localName === "select" && ![...field.options].some((option) => option.value === value)) field.append(new Option(value));
       field.value = value;
     }
+    // A field may hold less than the address: a day without its hour.
+    if (field.name) filled.set(field.name, form.elements[field.name].value);
   }
   showChosen(asked);
   showPresets(asked);
@@ -144,18 +157,27 @@ function showPresets(asked) {
   presets.replaceChildren(...links);
 }
 
+let typing = 0;
+
 form.addEventListener("submit", (event) => {
   event.preventDefault();
-  const asked = new URLSearchParams();
+  clearTimeout(typing);
+  const asked = new URLSearchParams(location.search);
   for (const [name, text] of new FormData(form)) {
+    if (text === filled.get(name)) continue;
+    asked.delete(name);
     if (name === "measure" && text === "revenue") continue;
-    const values = lists.includes(name) ? text.split(",") : [text];
-    for (const value of values) if (value.trim()) asked.append(name, value.trim());
+    for (const value of lists.includes(name) ? listed(text) : [text.trim()]) if (value) asked.append(name, value);
   }
   go(address(asked));
 });
 
-form.addEventListener("change", () => form.requestSubmit());
+// A day that is typed changes with every digit, and is no year before its fourth.
+form.addEventListener("change", ({ target }) => {
+  clearTimeout(typing);
+  if (target.type !== "date") form.requestSubmit();
+  else if (!target.value || target.value >= "1000") typing = setTimeout(() => form.requestSubmit(), TYPING_MS);
+});
 
 document.addEventListener("click", (event) => {
   const link = event.target.closest("a");
@@ -268,11 +290,14 @@ document.documentElement.addEventListener("pointerleave", () => { tip.hidden = t
 // ---- what the store holds, and what came since
 
 let refreshing = false;
+// The commit that the parts show, or an older one; none while the server does not answer.
 let shown = null;
 
 async function look() {
   try {
-    const now = await (await fetch("/api/status")).json();
+    const answer = await fetch("/api/status");
+    const now = await answer.json();
+    if (!answer.ok) throw new Error(now.error);
     const number = (value) => Math.round(value).toLocaleString("en");
     const live = now.rows_per_second > 0;
     const said = [
@@ -286,7 +311,6 @@ async function look() {
     if (live) state.append(Object.assign(document.createElement("b"), { textContent: "● live " }));
     state.append(said.filter(Boolean).join(" · "));
     known = now;
-    shown ??= now.commit;
     showPresets(new URLSearchParams(location.search));
     if (shown !== now.commit && !refreshing && !start) {
       shown = now.commit;
@@ -295,8 +319,9 @@ async function look() {
       const began = Date.now();
       showAll().finally(() => setTimeout(() => { refreshing = false; }, Date.now() - began));
     }
-  } catch {
-    state.textContent = "The server doesn't answer.";
+  } catch (error) {
+    shown = null;
+    state.textContent = error instanceof TypeError ? "The server doesn't answer." : error.message;
   }
   setTimeout(look, document.hidden ? 10 * POLL_MS : POLL_MS);
 }
@@ -305,7 +330,7 @@ async function suggest() {
   const values = await (await fetch("/api/values")).json();
   const option = (value) => Object.assign(document.createElement("option"), { value, textContent: value });
   for (const name of ["category", "brand"]) {
-    document.getElementById(`known-${name}`).replaceChildren(...values[name].map(option));
+    document.getElementById(`known-${name}`).replaceChildren(...values[name].map(quoted).map(option));
   }
   const { event_type: field } = form.elements;
   field.replaceChildren(field.options[0], ...values.event_type.map(option));
@@ -325,5 +350,4 @@ new ResizeObserver(() => {
 document.getElementById("choose").open = innerWidth > 720;
 fill();
 suggest();
-showAll();
 look();

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::view::{Pairs, View};
+use super::view::View;
 use crate::report::{Link, Links, Measure, SECTIONS, Section, escape};
 
 /// The filters that can be typed: name, label, kind of field, example.
@@ -62,34 +62,23 @@ impl Links for Addresses<'_> {
     }
 }
 
-/// The page with its filters as they are, and a place for each section.
-pub(super) fn shell(pairs: &Pairs) -> String {
-    let value = |name: &str| {
-        let values = pairs.iter().filter(|(given, _)| given == name).map(|(_, value)| value.as_str());
-        escape(&values.collect::<Vec<_>>().join(", "))
-    };
+/// The page: its filters, which its script fills from the address, and a place for each section.
+pub(super) fn shell() -> String {
     let mut form = "<fieldset><legend>Count by</legend>".to_owned();
-    for (place, measure) in Measure::ALL.into_iter().enumerate() {
+    for measure in Measure::ALL {
         let name = measure.name();
-        let is_chosen = value("measure") == name || (place == 0 && Measure::find(&value("measure")).is_none());
-        let checked = if is_chosen { " checked" } else { "" };
-        let _ = write!(form, "<label><input type=\"radio\" name=\"measure\" value=\"{name}\"{checked}>{name}</label>");
+        let _ = write!(form, "<label><input type=\"radio\" name=\"measure\" value=\"{name}\">{name}</label>");
     }
     form += "</fieldset>\n";
     for (name, label, kind, example) in FIELDS {
         let list = if matches!(name, "category" | "brand") { format!(" list=\"known-{name}\"") } else { String::new() };
         let _ = writeln!(
             form,
-            "<label>{label}<input name=\"{name}\" type=\"{kind}\" value=\"{}\" placeholder=\"{example}\"{list} autocomplete=\"off\"></label>",
-            value(name)
+            "<label>{label}<input name=\"{name}\" type=\"{kind}\" placeholder=\"{example}\"{list} autocomplete=\"off\"></label>"
         );
     }
-    let _ = writeln!(
-        form,
-        "<label>Events<select name=\"event_type\" data-chosen=\"{}\"><option value=\"\">all</option></select></label>\n\
-         <button>Show</button>\n<datalist id=\"known-category\"></datalist><datalist id=\"known-brand\"></datalist>",
-        value("event_type")
-    );
+    form += "<label>Events<select name=\"event_type\"><option value=\"\">all</option></select></label>\n\
+             <button>Show</button>\n<datalist id=\"known-category\"></datalist><datalist id=\"known-brand\"></datalist>\n";
     let mut parts = String::new();
     for section in &SECTIONS {
         let _ = writeln!(
@@ -141,6 +130,7 @@ fn encoded(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::serve::view::Pairs;
 
     fn link(pairs: &[(&str, &str)], values: &[(&str, &str)]) -> Link {
         let pairs: Pairs = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();

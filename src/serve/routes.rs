@@ -93,8 +93,8 @@ fn refused(hosts: &Hosts, headers: &HeaderMap) -> Option<ServeError> {
     is_foreign.then_some(ServeError::CrossSite)
 }
 
-async fn whole_page(Query(pairs): Query<Pairs>) -> Response {
-    asset("text/html; charset=utf-8", &page::shell(&pairs))
+async fn whole_page() -> Response {
+    asset("text/html; charset=utf-8", &page::shell())
 }
 
 async fn part(

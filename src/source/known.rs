@@ -31,6 +31,8 @@ pub(super) struct Counts {
     pub(super) lines: u64,
     /// Lines that are not blank, a last one without its newline included.
     pub(super) rows: u64,
+    /// Bytes of that last one: 0 if there is none.
+    pub(super) open: u64,
 }
 
 /// Known ranges in order, not compared yet.
@@ -72,6 +74,14 @@ pub(super) fn compare(source: &Source, stretches: &mut VecDeque<Stretch>) -> Res
     Ok(true)
 }
 
+/// Whether content that starts so may hold the ranges: those that lie in the start do, and there are such.
+pub(super) fn may_begin(start: &[u8], stretches: &VecDeque<Stretch>) -> bool {
+    let of_start = |range: &Range<u64>| start.get(usize::try_from(range.start).ok()?..usize::try_from(range.end).ok()?);
+    let mut in_start =
+        stretches.iter().filter_map(|stretch| Some((of_start(&stretch.range)?, stretch.crc32c))).peekable();
+    in_start.peek().is_some() && in_start.all(|(bytes, crc32c)| crc32c::crc32c(bytes) == crc32c)
+}
+
 fn limited(buffer: &mut [u8], left: u64) -> &mut [u8] {
     let length = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
     &mut buffer[..length]
@@ -103,16 +113,19 @@ impl Check {
             let is_text = self.line.and(&piece[start..newline]) == LineSoFar::Text;
             self.counts.lines += 1;
             self.counts.rows += u64::from(is_text);
+            self.counts.open = 0;
             self.line = LineSoFar::Nothing;
             start = newline + 1;
         }
+        self.counts.open += (piece.len() - start) as u64;
         self.line = self.line.and(&piece[start..]);
     }
 
     /// The counts of all pieces.
     pub(super) fn finish(self) -> Counts {
-        let last = u64::from(self.line == LineSoFar::Text);
-        Counts { rows: self.counts.rows + last, ..self.counts }
+        let is_text = self.line == LineSoFar::Text;
+        let open = if is_text { self.counts.open } else { 0 };
+        Counts { rows: self.counts.rows + u64::from(is_text), open, ..self.counts }
     }
 }
 
@@ -143,7 +156,9 @@ mod tests {
             }
             prop_assert_eq!(check.crc32c, crc32c::crc32c(whole.as_bytes()));
             let lines = whole.matches('\n').count() as u64;
-            prop_assert_eq!(check.finish(), Counts { lines, rows: count_rows(whole.as_bytes()) });
+            let last = whole.rsplit('\n').next().unwrap_or_default();
+            let open = if is_blank(last.as_bytes()) { 0 } else { last.len() as u64 };
+            prop_assert_eq!(check.finish(), Counts { lines, rows: count_rows(whole.as_bytes()), open });
         }
     }
 }

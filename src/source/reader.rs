@@ -28,6 +28,9 @@ const BUFFER_BYTES: usize = 4 << 20;
 /// The UTF-8 byte-order mark.
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
+/// The longer of the two ends that a line has.
+const LINE_END: &[u8] = b"\r\n";
+
 /// The longest line that is looked at as a header.
 const HEADER_BYTES: usize = 4096;
 
@@ -88,23 +91,35 @@ impl Source {
     }
 }
 
-/// The id under which a source is or will be known, and what is known of it.
+/// The id under which a source that begins so is or will be known, and what is known of it.
 fn identify(
     source: &Source,
-    head: &SourceId,
+    start: &[u8],
     known: impl Fn(&SourceId) -> Vec<KnownRange>,
 ) -> Result<(SourceId, VecDeque<Stretch>), SourceError> {
-    let mut number = 1;
-    loop {
-        let id = identity::numbered(head, number);
-        let mut stretches = known::stretches(known(&id));
-        // What can be read only once is compared while it is passed over.
-        let can_reopen = source.total_bytes().is_some();
-        if stretches.is_empty() || !can_reopen || known::compare(source, &mut stretches)? {
-            return Ok((id, stretches));
+    let head = identity::of_head(start);
+    let mut free = None;
+    for first in std::iter::once(head.clone()).chain(identity::of_beginnings(start)) {
+        for number in 1.. {
+            let id = identity::numbered(&first, number);
+            let mut stretches = known::stretches(known(&id));
+            if stretches.is_empty() {
+                // Only a source that is new under its whole head becomes known under it.
+                free.get_or_insert(id);
+                break;
+            }
+            // What can be read only once is compared while it is passed over, except for a guess that its start refutes.
+            let is_known = if source.total_bytes().is_some() {
+                known::compare(source, &mut stretches)?
+            } else {
+                first == head || known::may_begin(start, &stretches)
+            };
+            if is_known {
+                return Ok((id, stretches));
+            }
         }
-        number += 1;
     }
+    Ok((free.unwrap_or(head), VecDeque::new()))
 }
 
 impl BlockReader {
@@ -131,10 +146,9 @@ impl BlockReader {
             end: End::Later,
         };
         reader.refill();
-        let head = identity::of_head(&reader.rest);
         (reader.id, reader.known) = match options.again {
-            Some(now) => (identity::again(&head, now), VecDeque::new()),
-            None => identify(source, &head, known)?,
+            Some(now) => (identity::again(&identity::of_head(&reader.rest), now), VecDeque::new()),
+            None => identify(source, &reader.rest, known)?,
         };
         reader.pass_header()?;
         Ok(reader)
@@ -296,32 +310,59 @@ impl BlockReader {
         Ok(self.block(start..self.offset, first_line, kept, 1, Some(check.crc32c)))
     }
 
-    /// Passes over a known range.
+    /// Passes over a known range, but for a last line that goes on behind it.
     fn pass_known(&mut self, stretch: &Stretch) -> Result<(), SourceError> {
         let end = stretch.range.end;
         if end <= self.offset {
             return Ok(());
         }
-        let counts = if let Some(counts) = stretch.counted
+        let mut counts = if let Some(counts) = stretch.counted
             && end > self.offset + self.rest.len() as u64
-            && self.content.seek(end)?
+            && self.content.seek(end - self.open_line(counts))?
         {
             self.rest = Bytes::new();
-            self.offset = end;
+            self.offset = end - self.open_line(counts);
             self.end = End::Later;
             counts
         } else {
             self.compare_known(stretch)?
         };
+        if self.goes_on_behind(end) {
+            // The store has seen it half. It comes again, whole: the store takes a line of which only the end is new.
+            counts.rows -= 1;
+        }
         self.line += counts.lines;
         self.rows_known += counts.rows;
         Ok(())
     }
 
+    /// Bytes of the last known line to look at once more; one that is as long as a block is a reject, however it goes on.
+    fn open_line(&self, counts: Counts) -> u64 {
+        if counts.open + LINE_END.len() as u64 <= self.options.max_block_bytes as u64 { counts.open } else { 0 }
+    }
+
+    /// Whether the line here goes on behind `end`, up to which it is known; if not, passes over it.
+    fn goes_on_behind(&mut self, end: u64) -> bool {
+        let open = usize::try_from(end - self.offset).unwrap_or(usize::MAX);
+        if open == 0 {
+            return false;
+        }
+        if self.rest.len() < open + LINE_END.len() && matches!(self.end, End::Later) {
+            self.refill();
+        }
+        let behind = self.rest.get(open..).unwrap_or_default();
+        let goes_on = !(behind.is_empty() || behind.starts_with(b"\n") || behind.starts_with(LINE_END));
+        if !goes_on {
+            self.pass(open.min(self.rest.len()));
+        }
+        goes_on
+    }
+
+    /// Passes over a known range while comparing it, but for a last line without its newline.
     fn compare_known(&mut self, stretch: &Stretch) -> Result<Counts, SourceError> {
         let differs =
             SourceError::Differs { name: self.name.to_string(), start: stretch.range.start, end: stretch.range.end };
-        let mut check = Check::default();
+        let (mut check, mut before) = (Check::default(), Bytes::new());
         while self.offset < stretch.range.end {
             if self.rest.is_empty() {
                 match std::mem::replace(&mut self.end, End::Later) {
@@ -332,10 +373,22 @@ impl BlockReader {
                 continue;
             }
             let left = usize::try_from(stretch.range.end - self.offset).unwrap_or(usize::MAX);
+            before.clone_from(&self.rest);
             let piece = self.pass(left.min(self.rest.len()));
             check.update(&piece);
         }
-        if check.crc32c == stretch.crc32c { Ok(check.finish()) } else { Err(differs) }
+        if check.crc32c != stretch.crc32c {
+            return Err(differs);
+        }
+        let counts = check.finish();
+        // Of a line that began in an earlier buffer only the end is here: what goes on behind it will be a reject.
+        let last_piece = (before.len() - self.rest.len()) as u64;
+        let open = self.open_line(counts);
+        if open <= last_piece {
+            self.rest = before.slice((last_piece - open) as usize..);
+            self.offset -= open;
+        }
+        Ok(counts)
     }
 }
 

@@ -222,6 +222,64 @@ fn an_appended_source_is_known_up_to_its_old_end() {
 }
 
 #[test]
+fn a_small_source_is_known_again_however_it_grows() {
+    let lines = |count: usize| -> String { (0..count).map(|line| format!("line {line}\n")).collect() };
+    let (folder, source) = file(format!("{HEADER}\n{}", lines(3)).as_bytes());
+    let first = blocks(&source);
+    let (id, mut ranges) = (first[0].source.clone(), known(&[&first[0]]));
+    for (before, after) in [(3, 20), (20, 21), (21, 5_000), (5_000, 5_001)] {
+        fs::write(folder.path().join("events"), format!("{HEADER}\n{}", lines(after))).unwrap();
+        let of_first = |asked: &SourceId| if *asked == id { ranges.clone() } else { Vec::new() };
+        let mut reader = source.open(ReadOptions::default(), of_first).unwrap();
+        assert_eq!(*reader.id(), id, "{after}");
+        let block = reader.next().unwrap().unwrap();
+        assert!(block.bytes.starts_with(format!("line {before}\n").as_bytes()));
+        assert_eq!((block.first_line, reader.rows_known()), (before as u64 + 2, before as u64));
+        assert!(reader.next().is_none());
+        ranges.extend(known(&[&block]));
+    }
+    let (_other_folder, other) = file(format!("{HEADER}\n{}", lines(3).replace('0', "1")).as_bytes());
+    let of_first = |asked: &SourceId| if *asked == id { ranges.clone() } else { Vec::new() };
+    let reader = other.open(ReadOptions::default(), of_first).unwrap();
+    assert_eq!((reader.id(), reader.rows_known()), (&blocks(&other)[0].source, 0));
+}
+
+#[test]
+fn a_line_that_was_read_half_comes_again_whole() {
+    // Small ones lie in the first buffer, large ones are passed over, and what can't be passed over is read.
+    for count in [2, 200_000] {
+        let lines: String = (0..count).map(|line| format!("line {line}\n")).collect();
+        for (rest, known_rows, found) in [
+            ("", count, ""),
+            ("\n", count, ""),
+            ("\r\nnew\n", count, "\r\nnew\n"),
+            ("f is whole", count - 1, "half is whole"),
+            ("f is whole\nnew", count - 1, "half is whole\nnew"),
+        ] {
+            let half = format!("{}hal", lines.rsplit_once("line").unwrap().0);
+            let half = if found.starts_with("half") { half } else { lines.trim_end().to_owned() };
+            let before = [KnownRange { range: 0..half.len() as u64, crc32c: crc32c::crc32c(half.as_bytes()) }];
+            let grown = format!("{half}{rest}");
+            for stored in [grown.clone().into_bytes(), gzip(grown.as_bytes())] {
+                let (_folder, source) = file(&stored);
+                let mut reader = source.open(ReadOptions::default(), |_| before.to_vec()).unwrap();
+                let blocks: Vec<_> = reader.by_ref().map(Result::unwrap).collect();
+                let text: Vec<u8> = blocks.iter().flat_map(|block| block.bytes.clone()).collect();
+                assert_eq!((std::str::from_utf8(&text).unwrap(), reader.rows_known()), (found, known_rows), "{rest:?}");
+                if let Some(block) = blocks.first() {
+                    let is_half = u64::from(found.starts_with("half"));
+                    assert_eq!(
+                        (block.range.start, block.first_line),
+                        (half.len() as u64 - 3 * is_half, count),
+                        "{rest:?}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn cut_off_archives_give_their_whole_lines() {
     let lines: String = (0..50_000).map(|line| format!("line {line} {}\n", line * 7919 % 50_021)).collect();
     for (format, mut stored) in

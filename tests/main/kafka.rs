@@ -1,5 +1,7 @@
 //! The Kafka client side against a broker: topics, producing, consuming, offsets that are not there.
 
+use std::time::{Duration, Instant};
+
 use bytes::Bytes;
 use cartlog::kafka::{BlockHeaders, ClientOptions, Compression, KafkaClient, KafkaError, runtime};
 
@@ -126,5 +128,29 @@ fn a_partition_that_does_not_exist_is_reported_in_time() {
         let is_named = |error: &KafkaError| matches!(error, KafkaError::UnknownPartition { topic, partition: 5, .. } if *topic == name);
         assert!(is_named(&error), "{error}");
         client.delete_topic(&name).await.unwrap();
+    });
+}
+
+#[test]
+fn blocks_that_wait_are_not_tried_once_one_has_failed_for_good() {
+    let deadline = Duration::from_secs(2);
+    let options = ClientOptions { retry_deadline: deadline, ..ClientOptions::default() };
+    with_options(&options, async |client| {
+        let name = unique_topic("waiting");
+        client.create_topic(&name, 1).await.unwrap();
+        let producer = client.producer(&name, 7, Compression::None);
+        let start = Instant::now();
+        let mut on_their_way = tokio::task::JoinSet::new();
+        for number in 0..100 {
+            let producer = producer.clone();
+            on_their_way.spawn(async move {
+                let (headers, value) = block(number, 1000);
+                producer.produce(&headers, value).await.unwrap_err().to_string()
+            });
+        }
+        for error in on_their_way.join_all().await {
+            assert!(error.contains("has no partition 7"), "{error}");
+        }
+        assert!(start.elapsed() < deadline * 2, "{:?}", start.elapsed());
     });
 }
