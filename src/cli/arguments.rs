@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use clap::builder::FalseyValueParser;
 use clap::builder::styling::{AnsiColor, Styles};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
 use crate::pipeline::Share;
 
@@ -355,7 +355,7 @@ pub(crate) struct Analyze {
     #[arg(long)]
     pub(crate) list: bool,
     /// Print the SQL definition of the named analyses instead of running them
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["format", "out", "limit", "parameters", "repeat", "Filters"])]
     pub(crate) sql: bool,
     /// Write this format: to standard output, or to files with --out
     #[arg(long, value_name = "csv|orc|parquet|arrow|json")]
@@ -482,10 +482,11 @@ pub(crate) struct Serve {
 Charts: history, funnel, categories, brands, products, week, segments, prices, price_bands, price_spread, conversion,
 engaged, interactions, cohorts, quality.
 
-The workbook opens in Tableau 2018.1 or newer. It holds the results as CSV files and needs nothing beside it.")]
+The workbook opens in Tableau 2018.1 or newer. It holds the results as CSV files and needs nothing beside it.",
+    group(ArgGroup::new("made").args(["html", "tableau", "hyper", "chart"]).required(true).multiple(true)))]
 pub(crate) struct Report {
     /// Write one page with charts and tables, which needs nothing beside it
-    #[arg(long, value_name = "FILE.html", required_unless_present_any = ["tableau", "hyper", "chart"])]
+    #[arg(long, value_name = "FILE.html")]
     pub(crate) html: Option<PathBuf>,
     /// Write a packaged Tableau workbook
     #[arg(long, value_name = "FILE.twbx")]

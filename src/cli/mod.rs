@@ -25,6 +25,7 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::fmt::writer::MakeWriterExt as _;
 
 use arguments::Arguments;
 use settings::Settings;
@@ -95,7 +96,8 @@ fn start_tracing(verbose: u8) {
     };
     tracing_subscriber::fmt()
         .with_max_level(level)
-        .with_writer(io::stderr)
+        // What the client's library runs into is judged by who called it.
+        .with_writer(io::stderr.with_filter(move |line| verbose > 1 || !line.target().starts_with("rskafka")))
         .with_target(verbose > 1)
         .log_internal_errors(false)
         .init();

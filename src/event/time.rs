@@ -97,7 +97,7 @@ pub fn parse_date(text: &[u8]) -> Result<i32, TimeError> {
     i32::try_from(days).map_err(|_| TimeError::OutsideCalendar)
 }
 
-/// Parses an instant, a date alone for its midnight, or a date with hour and minute alone, both UTC, to milliseconds UTC.
+/// Parses an instant, which may go without its seconds here, or a date alone for its midnight UTC, to milliseconds UTC.
 ///
 /// # Errors
 /// [`TimeError`] when it is neither.
@@ -105,12 +105,16 @@ pub fn parse_date(text: &[u8]) -> Result<i32, TimeError> {
 /// ```
 /// use cartlog::event::time;
 /// assert_eq!(time::parse_or_midnight(b"2019-10-01 01:30"), time::parse(b"2019-10-01 01:30:00 UTC"));
+/// assert_eq!(time::parse_or_midnight(b"2019-10-01T01:30+02:00"), time::parse(b"2019-10-01T01:30:00+02:00"));
 /// assert_eq!(time::parse_or_midnight(b"2019-10-01"), time::parse(b"2019-10-01 00:00:00 UTC"));
 /// ```
 pub fn parse_or_midnight(text: &[u8]) -> Result<i64, TimeError> {
     let parsed = parse_date(text).map(|days| i64::from(days) * DAY).or_else(|_| parse(text));
     match parsed {
-        Err(TimeError::NoSeconds) if text.len() == "2019-10-01 00:00".len() => parse(&[text, b":00Z"].concat()),
+        Err(TimeError::NoSeconds) => {
+            let (minute, zone) = text.split_at("2019-10-01 00:00".len());
+            parse(&[minute, b":00", zone].concat())
+        }
         parsed => parsed,
     }
 }

@@ -36,6 +36,7 @@ use super::error::KafkaError;
 #[derive(Debug)]
 pub struct EmbeddedLog {
     broker: BrokerHandle,
+    log: Arc<Log>,
     directory: String,
 }
 
@@ -54,8 +55,29 @@ impl EmbeddedLog {
         let opened = tokio::task::spawn_blocking(move || open(&root)).await;
         let log = opened.map_err(|error| failed(error.to_string()))?.map_err(&failed)?;
         let options = BrokerOptions { listen: "127.0.0.1:0".to_owned(), ..BrokerOptions::default() };
-        let broker = Broker::bind(log, options).await.map_err(|error| failed(error.to_string()))?;
-        Ok(Self { broker, directory })
+        let broker = Broker::bind(Arc::clone(&log), options).await.map_err(|error| failed(error.to_string()))?;
+        Ok(Self { broker, log, directory })
+    }
+
+    /// Whether all partitions of a topic could be opened.
+    ///
+    /// # Errors
+    ///
+    /// [`KafkaError::Embedded`] naming the first one that couldn't.
+    pub fn check(&self, topic: &str) -> Result<(), KafkaError> {
+        let Some(topic) = self.log.topic(topic) else { return Ok(()) };
+        let offline = topic.partitions().iter().find_map(|partition| Some((partition.index(), partition.offline()?)));
+        offline.map_or(Ok(()), |(index, error)| {
+            Err(KafkaError::Embedded {
+                directory: self.directory.clone(),
+                reason: format!(
+                    "{}/{index} can't be opened: {error}; `cartlog verify` shows all that is damaged, and with {} moved away a \
+                     new log begins beside the store as it is",
+                    topic.name(),
+                    self.directory
+                ),
+            })
+        })
     }
 
     /// Where it listens.
@@ -70,7 +92,8 @@ impl EmbeddedLog {
     ///
     /// [`KafkaError::Embedded`] if the log could not be closed in order; it will recover at the next start.
     pub async fn shutdown(self) -> Result<(), KafkaError> {
-        let Self { broker, directory } = self;
+        let Self { broker, log, directory } = self;
+        drop(log);
         broker.shutdown().await.map_err(|error| KafkaError::Embedded { directory, reason: error.to_string() })
     }
 }

@@ -56,6 +56,7 @@ impl LogSession {
             LogTarget::Embedded(directory) => {
                 options.storage_deadline = PATIENCE_WITH_OWN_DISK;
                 let embedded = runtime.block_on(EmbeddedLog::start(directory))?;
+                embedded.check(&plan.topic)?;
                 let address = embedded.address().to_string();
                 (Some(embedded), vec![address])
             }

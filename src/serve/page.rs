@@ -37,6 +37,10 @@ pub(super) struct Addresses<'a> {
 }
 
 impl Links for Addresses<'_> {
+    fn lead(&self) -> bool {
+        true
+    }
+
     fn only(&self, values: &[(&str, String)]) -> Option<Link> {
         let wanted: Vec<(&str, &str)> =
             values.iter().map(|(column, value)| Some((filter_of(column)?, value.as_str()))).collect::<Option<_>>()?;

@@ -168,7 +168,7 @@ async fn table(
     Ok(answer)
 }
 
-/// The format that the query names, else the first one that the client accepts.
+/// The format that the query names, else the one that the client likes best.
 fn chosen(asked: Option<&str>, headers: &HeaderMap) -> Result<(&'static str, &'static str), ServeError> {
     if let Some(asked) = asked {
         let found = FORMATS.into_iter().find(|(name, _)| *name == asked);
@@ -178,9 +178,16 @@ fn chosen(asked: Option<&str>, headers: &HeaderMap) -> Result<(&'static str, &'s
         });
     }
     let accepted = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
-    let mut accepted = accepted.split(',').map(|part| part.split(';').next().unwrap_or_default().trim());
-    let found = accepted.find_map(|accepted| FORMATS.into_iter().find(|(_, media_type)| *media_type == accepted));
-    Ok(found.unwrap_or(FORMATS[0]))
+    let offered = accepted.split(',').filter_map(|part| {
+        let (media_type, parameters) = part.split_once(';').unwrap_or((part, ""));
+        let format = FORMATS.into_iter().find(|(_, known)| known.eq_ignore_ascii_case(media_type.trim()))?;
+        let quality =
+            parameters.split(';').find_map(|each| each.trim().to_ascii_lowercase().strip_prefix("q=")?.parse().ok());
+        Some((quality.unwrap_or(1.0), format))
+    });
+    // Of those that are as welcome the first one (RFC 9110, 12.5.1).
+    let best = |best: (f32, _), next: (f32, _)| if next.0 > best.0 { next } else { best };
+    Ok(offered.filter(|(quality, _)| *quality > 0.0).reduce(best).map_or(FORMATS[0], |(_, format)| format))
 }
 
 async fn status(State(answers): State<Arc<Answers>>) -> Result<Json, ServeError> {

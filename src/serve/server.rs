@@ -8,7 +8,8 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::answers::Answers;
@@ -24,6 +25,8 @@ const MAXIMUM_HEAD: usize = 16 << 10;
 const HEAD_DEADLINE: Duration = Duration::from_secs(10);
 /// The pause after the system refused a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How long answers on their way may take once the server is to stop.
+const LAST_ANSWERS: Duration = Duration::from_secs(10);
 
 /// A dashboard's server that listens.
 #[derive(Debug)]
@@ -61,22 +64,22 @@ impl Server {
         self.listener.local_addr()
     }
 
-    /// Answers requests until it is dropped.
-    pub async fn run(self) {
+    /// Answers requests until `stop` is there. Then it listens no more, and gives those answers that are on their way some
+    /// seconds.
+    pub async fn run(self, stop: impl Future<Output = ()>) {
+        let (stopping, stopped) = watch::channel(false);
         let mut connections = JoinSet::new();
+        tokio::pin!(stop);
         loop {
             tokio::select! {
+                () = &mut stop => break,
                 accepted = self.listener.accept(), if connections.len() < MAXIMUM_CONNECTIONS => match accepted {
                     Ok((stream, _)) => {
                         let service = TowerToHyperService::new(self.routes.clone());
                         let mut http = http1::Builder::new();
                         http.timer(TokioTimer::new()).header_read_timeout(HEAD_DEADLINE).max_buf_size(MAXIMUM_HEAD);
                         let connection = http.serve_connection(TokioIo::new(stream), service);
-                        connections.spawn(async move {
-                            if let Err(error) = connection.await {
-                                tracing::debug!("a connection ended: {error}");
-                            }
-                        });
+                        connections.spawn(until_stopped(connection, stopped.clone()));
                     }
                     Err(error) => {
                         tracing::warn!("can't accept a connection: {error}");
@@ -86,5 +89,27 @@ impl Server {
                 Some(_) = connections.join_next() => {}
             }
         }
+        drop(self.listener);
+        let _ = stopping.send(true);
+        let _ = tokio::time::timeout(LAST_ANSWERS, async { while connections.join_next().await.is_some() {} }).await;
+    }
+}
+
+/// Answers the requests of a connection; once the server is to stop, no more than the one that has come.
+async fn until_stopped(
+    connection: http1::Connection<TokioIo<TcpStream>, TowerToHyperService<Router>>,
+    mut stopped: watch::Receiver<bool>,
+) {
+    tokio::pin!(connection);
+    let mut ended = tokio::select! {
+        ended = connection.as_mut() => Some(ended),
+        _ = stopped.wait_for(|stopped| *stopped) => None,
+    };
+    if ended.is_none() {
+        connection.as_mut().graceful_shutdown();
+        ended = Some(connection.await);
+    }
+    if let Some(Err(error)) = ended {
+        tracing::debug!("a connection ended: {error}");
     }
 }

@@ -6,6 +6,7 @@ import io
 import json
 import math
 from pathlib import Path
+from urllib.parse import urlencode
 from urllib.request import urlopen
 
 import pytest
@@ -289,6 +290,45 @@ def test_filters_are_typed_and_stand_in_the_address(visit, month_store):
     assert "cheap" in problem.text_content()
     assert any("400" in text for text in visit.wrong)
     visit.wrong.clear()
+
+
+def test_a_field_changes_nothing_but_itself(visit):
+    asked = [("brand", "a,b"), ("brand", " samsung"), ("event_type", "view"), ("event_type", "cart"),
+             ("from", "2019-10-02T05:30:00Z"), ("missing", "drop")]
+    visit.open("?" + urlencode(asked))
+    visit.page.locator("#filters").get_by_text("views", exact=True).click()
+    visit.page.wait_for_url("**/?*measure=views*")
+    visit.settled()
+    assert visit.query() == sorted([*asked, ("measure", "views")])
+    brand = visit.page.get_by_label("Brand", exact=True)
+    assert brand.input_value() == '"a,b", " samsung"'
+    brand.fill('"a,b", apple')
+    visit.page.keyboard.press("Enter")
+    visit.page.wait_for_url("**/?*apple*")
+    visit.settled()
+    assert visit.query() == sorted([*asked[:1], ("brand", "apple"), *asked[2:], ("measure", "views")])
+    # A day that is typed is asked for once it is whole.
+    before = visit.page.evaluate("history.length")
+    visit.page.get_by_label("Up to before").click()
+    visit.page.keyboard.type("10202019", delay=50)
+    visit.page.wait_for_url("**/?*to=2019-10-20*")
+    assert visit.page.evaluate("history.length") == before + 1
+
+
+def test_a_page_finds_its_way_back(browser, month_store):
+    with served(month_store.path) as address:
+        visit = Visit(browser, address).open()
+        shown = visit.figures()
+    visit.page.get_by_text("The server doesn't answer.").wait_for()
+    visit.page.get_by_label("Brand", exact=True).fill("samsung")
+    visit.page.keyboard.press("Enter")
+    visit.page.get_by_role("alert").wait_for()
+    with served(month_store.path, "--listen", address.removeprefix("http://")):
+        visit.page.wait_for_function("() => document.getElementById('problem').hidden")
+        visit.settled()
+        assert visit.figures() != shown
+        visit.wrong.clear()
+    visit.close()
 
 
 def test_tables_and_files_are_the_apis(visit, month_store):

@@ -1,5 +1,6 @@
 """Members of every client join, leave and die; the group reads every record all the same."""
 
+import signal
 import subprocess
 import threading
 import time
@@ -40,9 +41,17 @@ class Member:
     def wait(self, condition, what, seconds=40):
         end = time.monotonic() + seconds
         while not condition():
-            assert self.process.poll() is None, f"the member ended: {''.join(self.said)[-2000:]}"
-            assert time.monotonic() < end, f"{what} did not come within {seconds} s: {''.join(self.said)[-2000:]}"
+            assert self.process.poll() is None, f"the member ended: {''.join(self.said)[-8000:]}"
+            if time.monotonic() > end:
+                pytest.fail(f"{what} did not come within {seconds} s: {self.history()}")
             time.sleep(0.05)
+
+    def history(self):
+        """What it has said so far, and where it stands if it is a member in Python."""
+        if "member.py" in str(self.process.args):
+            self.process.send_signal(signal.SIGUSR1)
+            time.sleep(1)
+        return f"{len(self.records)} records, the last {self.records[-3:]}\n{''.join(self.said)[-8000:]}"
 
     def leave(self):
         self.process.terminate()

@@ -136,6 +136,34 @@ fn loading_twice_adds_nothing_to_store_or_log() {
 }
 
 #[test]
+fn a_file_that_grows_is_stored_once_however_small_it_was() {
+    for through_log in [true, false] {
+        let directory = tempdir().unwrap();
+        let log = log("grows", directory.path());
+        let plan = through_log.then_some(&log.plan);
+        let all = lines(8, 300);
+        let of = |rows: usize| -> String { all.split_inclusive('\n').take(rows).collect() };
+        let write = |content: &str| file(directory.path(), "a.csv", content);
+        assert_eq!(counts(&run(directory.path(), plan, &[&write(&of(10))])), (10, 10, 0, 0));
+        // Cut off in the middle of a line, which is read again once it is whole.
+        let cut = of(20).trim_end().rsplit_once(",5").unwrap().0.to_owned();
+        assert_eq!(counts(&run(directory.path(), plan, &[&write(&cut)])), (20, 9, 1, 10));
+        assert_eq!(counts(&run(directory.path(), plan, &[&write(&of(25))])), (25, 6, 0, 19));
+        // Its last line without a newline is whole, and is no other line when the newline comes.
+        assert_eq!(counts(&run(directory.path(), plan, &[&write(of(200).trim_end())])), (200, 175, 0, 25));
+        let path = write(&all);
+        assert_eq!(counts(&run(directory.path(), plan, &[&path])), (300, 100, 0, 200));
+        assert_eq!(counts(&run(directory.path(), plan, &[&path])), (300, 0, 0, 300));
+        assert_eq!(sorted_rows(directory.path()), expected(&[&path]));
+        if through_log {
+            let replayed = tempdir().unwrap();
+            run_ingest(replayed.path(), &log.plan);
+            assert_eq!(sorted_rows(replayed.path()), expected(&[&path]));
+        }
+    }
+}
+
+#[test]
 fn a_store_that_was_lost_is_read_again_from_the_log() {
     let directory = tempdir().unwrap();
     let log = log("store-lost", directory.path());

@@ -65,7 +65,7 @@ fn with_server(test: impl FnOnce(SocketAddr, &Path)) {
     let runtime = runtime(2).unwrap();
     let server = runtime.block_on(Server::bind("127.0.0.1:0", Arc::new(answers))).unwrap();
     let address = server.address().unwrap();
-    let running = runtime.spawn(server.run());
+    let running = runtime.spawn(server.run(std::future::pending()));
     test(address, directory.path());
     running.abort();
 }
@@ -107,7 +107,7 @@ fn the_first_page_is_answered_before_anybody_asks() {
     assert!(prepared > 10, "{prepared}");
     let server = runtime.block_on(Server::bind("127.0.0.1:0", Arc::clone(&answers))).unwrap();
     let address = server.address().unwrap();
-    let running = runtime.spawn(server.run());
+    let running = runtime.spawn(server.run(std::future::pending()));
     for name in SECTIONS.iter().map(|section| section.name).chain(["figures"]) {
         assert_eq!(status(address, &format!("/parts/{name}"), &[]), "200", "{name}");
     }
@@ -206,9 +206,7 @@ fn what_is_not_understood_is_told_and_harmless() {
         assert_eq!(status(address, &format!("/api/analyses/top_categories?{}", "brand=b&".repeat(400)), &[]), "400");
         let (head, body) = ask(address, "/?brand=%22%3E%3Cscript%3E", &[]);
         assert!(head.to_lowercase().contains("content-security-policy: default-src 'none'"), "{head}");
-        let page = String::from_utf8(body).unwrap();
-        assert!(page.contains("value=\"&quot;&gt;&lt;script&gt;\""), "{page}");
-        assert_eq!(page.matches("<script").count(), 1);
+        assert_eq!(body, ask(address, "/", &[]).1, "the page holds nothing of its address");
     });
 }
 

@@ -115,12 +115,22 @@ fn headline(rows: u64, format: &dyn Format, path: &Path) -> Summary {
     summary
 }
 
-/// What `--format` says, else what the file's name ends with, else CSV.
+/// What `--format` says, else what the file's name ends with; CSV for a name without an ending, and for a folder.
 fn format_of(options: &Export) -> Result<&'static dyn Format> {
     if let Some(name) = &options.format {
         return find_format(name);
     }
-    let extension = options.out.as_deref().and_then(Path::extension).and_then(|extension| extension.to_str());
-    let by_name = extension.and_then(|extension| formats().iter().find(|format| format.name() == extension).copied());
-    by_name.map_or_else(|| find_format("csv"), Ok)
+    let file = options.out.as_deref().filter(|_| options.partition_by.is_none());
+    let Some(ending) = file.and_then(Path::extension).map(|ending| ending.to_string_lossy().to_ascii_lowercase())
+    else {
+        return find_format("csv");
+    };
+    formats().iter().find(|format| format.name() == ending).copied().ok_or_else(|| {
+        let names: Vec<&str> = formats().iter().map(|format| format.name()).collect();
+        Usage(format!(
+            "--out ends in .{ending}, which is no format of events: name one with --format {}",
+            names.join("|")
+        ))
+        .into()
+    })
 }

@@ -82,7 +82,8 @@ fn list(options: &Rejects, settings: &Settings) -> Result<()> {
         }
     }
     if !options.raw && !settings.json && !settings.quiet {
-        let rows = snapshot.totals().rows_read;
+        // What was read again is one row.
+        let rows = snapshot.totals().rows_read - snapshot.totals().rows_duplicate;
         writeln!(out, "{} of {} rejected", text::count(total), text::counted(rows, "row"))?;
     }
     Ok(out.flush()?)

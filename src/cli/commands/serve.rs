@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use serde_json::json;
+use tokio::sync::oneshot;
 
 use super::{no_store, open_store};
 use crate::cli::arguments;
@@ -16,8 +17,8 @@ use crate::pipeline::{LogPlan, LogTarget};
 use crate::serve::{self, Answers, LogEnd, ServeError, Server};
 use cartlog_storage::store::StoreError;
 
-/// How long a question that is being answered may go on after the server was asked to stop.
-const LAST_ANSWER: Duration = Duration::from_millis(50);
+/// How long what nobody waits for may go on after the server has stopped.
+const LAST_WORK: Duration = Duration::from_millis(50);
 /// How often the brokers are asked where the topic ends.
 const LOOK: Duration = Duration::from_secs(2);
 
@@ -39,10 +40,12 @@ pub(super) fn execute(options: &arguments::Serve, settings: &Settings) -> Result
     if let LogPlan { target: LogTarget::Brokers(brokers), topic, client, .. } = settings.log() {
         runtime.spawn(watch(answers, brokers, topic, client));
     }
-    let running = runtime.spawn(server.run());
+    let (stop, stopped) = oneshot::channel::<()>();
+    let running = runtime.spawn(server.run(async { drop(stopped.await) }));
     interrupt::wait(&interrupt);
-    running.abort();
-    runtime.shutdown_timeout(LAST_ANSWER);
+    drop(stop);
+    runtime.block_on(running)?;
+    runtime.shutdown_timeout(LAST_WORK);
     Ok(())
 }
 

@@ -65,6 +65,9 @@ pub struct Loaded {
 
 /// Where the parts of a section lead.
 pub trait Links {
+    /// Whether they lead anywhere.
+    fn lead(&self) -> bool;
+
     /// The page of only those events that have these values in these columns; `None` if there is no such page.
     fn only(&self, values: &[(&str, String)]) -> Option<Link>;
 
@@ -80,6 +83,10 @@ pub trait Links {
 pub struct Standalone;
 
 impl Links for Standalone {
+    fn lead(&self) -> bool {
+        false
+    }
+
     fn only(&self, _values: &[(&str, String)]) -> Option<Link> {
         None
     }
@@ -126,6 +133,8 @@ pub struct Section {
     pub title: &'static str,
     /// What that means, as one sentence.
     pub about: &'static str,
+    /// What a click on one of its parts does, where they lead somewhere.
+    click: &'static str,
     /// How many of a wide page's twelve columns it takes.
     pub columns: u8,
     /// What it can count, if it can count several things.
@@ -173,12 +182,13 @@ impl Section {
     /// # Errors
     /// [`ReportError::MissingColumn`] if the table isn't the one that the section is of.
     pub fn render(&self, table: &Table, around: &Surroundings<'_>, widths: &[f64]) -> Result<String, ReportError> {
+        let click = if around.links.lead() { self.click } else { "" };
         let mut markup = format!(
             "<section id=\"{}\" class=\"w{}\">\n<h2>{}</h2>\n<p>{}</p>\n",
             self.name,
             self.columns,
             escape(&self.heading(around.measure)),
-            escape(self.about)
+            escape([self.about, click].join(" ").trim_end())
         );
         for (place, width) in widths.iter().enumerate() {
             let class = if widths.len() == 1 { "" } else { ["broad", "narrow"][place.min(1)] };

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::checkpoint;
 use super::error::{IoContext as _, LogError};
+use super::folders;
 use super::settings::TopicConfig;
 use super::topic::TopicId;
 use crate::io::Directory;
@@ -54,13 +55,21 @@ impl Catalogue {
         directory.exists(PATH).at("look for", PATH)
     }
 
-    /// Reads the file; a log without one is new.
+    /// Reads the file; a log without one and without partitions is new.
     ///
     /// # Errors
     /// [`LogError::Io`] or [`LogError::Corrupt`].
     pub(super) fn read(directory: &dyn Directory) -> Result<Self, LogError> {
         if Self::is_in(directory)? {
             return Self::decode(&directory.map(PATH).at("read", PATH)?);
+        }
+        // It is written before the first folder.
+        if let Some(folder) = folders::partitions(directory)?.first() {
+            let detail = format!(
+                "it is gone, but there are partitions here ({folder}); put it back from a copy of the whole folder, or move the \
+                 partitions' folders away to begin anew"
+            );
+            return Err(LogError::Corrupt { path: PATH.to_owned(), position: 0, detail });
         }
         Ok(Self { cluster_id: TopicId::random(), topics: Vec::new(), deleting: Vec::new() })
     }

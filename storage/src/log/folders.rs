@@ -64,15 +64,17 @@ pub(super) fn remove(directory: &dyn Directory, entry: &TopicEntry, from: i32) -
     directory.sync_directory("").at("sync", "the log's folder")
 }
 
+/// The folders of partitions, those set aside left out.
+pub(super) fn partitions(directory: &dyn Directory) -> Result<Vec<String>, LogError> {
+    let mut names = directory.list("").at("list", "the log's folder")?;
+    names.retain(|name| !name.ends_with("-stray") && directory.exists(&metadata_path(name)).unwrap_or(false));
+    Ok(names)
+}
+
 /// Renames partition folders that no topic owns: the leftovers of a creation that was cut short.
 pub(super) fn set_strays_aside(directory: &dyn Directory, catalogue: &Catalogue) -> Result<(), LogError> {
-    for name in directory.list("").at("list", "the log's folder")? {
-        let is_partition = directory.exists(&metadata_path(&name)).unwrap_or(false);
-        if is_partition && !name.ends_with("-stray") && !catalogue.knows_folder(&name) {
-            set_aside(directory, &name)?;
-        }
-    }
-    Ok(())
+    let strays = partitions(directory)?.into_iter().filter(|name| !catalogue.knows_folder(name));
+    strays.into_iter().try_for_each(|name| set_aside(directory, &name))
 }
 
 fn set_aside(directory: &dyn Directory, folder: &str) -> Result<(), LogError> {

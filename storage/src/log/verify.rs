@@ -77,7 +77,7 @@ pub struct LogFault {
 /// error but in the report.
 pub fn verify(directory: &Arc<dyn Directory>) -> Result<LogReport, LogError> {
     let mut report = LogReport::default();
-    if !Catalogue::is_in(&**directory)? {
+    if !Catalogue::is_in(&**directory)? && folders::partitions(&**directory)?.is_empty() {
         return Ok(report);
     }
     let _lock = directory.lock(LOCK_PATH).map_err(|error| LogError::of_lock(LOCK_PATH, error))?;
@@ -514,6 +514,8 @@ mod tests {
         assert_eq!(checked(folder.path()).faults[0].path, "events-0");
         let catalogue = folder.path().join("cartlog.topics");
         fs::write(&catalogue, "cartlog topics 1 00000000\n{}\n").unwrap();
+        assert_eq!(checked(folder.path()).faults[0].path, "cartlog.topics");
+        fs::remove_file(&catalogue).unwrap();
         assert_eq!(checked(folder.path()).faults[0].path, "cartlog.topics");
     }
 }

@@ -1,9 +1,11 @@
 """A member of a consumer group: `member.py CLIENT ADDRESS TOPIC GROUP`.
 
-Prints each record, then commits what it printed; SIGTERM makes it leave.
+Prints each record, then commits what it printed; SIGTERM makes it leave, SIGUSR1 makes it say where it is.
 """
 
 import asyncio
+import faulthandler
+import logging
 import signal
 import sys
 
@@ -72,6 +74,8 @@ if __name__ == "__main__":
     sys.path.insert(0, str(__file__).rsplit("/", 2)[0])
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: LEAVING.append(True))
+    faulthandler.register(signal.SIGUSR1)
+    logging.basicConfig(level=logging.INFO)
     name, *words = sys.argv[1:]
     if name == "aiokafka":
         asyncio.run(aiokafka(*words))
