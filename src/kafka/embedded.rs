@@ -66,17 +66,10 @@ impl EmbeddedLog {
     /// [`KafkaError::Embedded`] naming the first one that couldn't.
     pub fn check(&self, topic: &str) -> Result<(), KafkaError> {
         let Some(topic) = self.log.topic(topic) else { return Ok(()) };
-        let offline = topic.partitions().iter().find_map(|partition| Some((partition.index(), partition.offline()?)));
-        offline.map_or(Ok(()), |(index, error)| {
-            Err(KafkaError::Embedded {
-                directory: self.directory.clone(),
-                reason: format!(
-                    "{}/{index} can't be opened: {error}; `cartlog verify` shows all that is damaged, and with {} moved away a \
-                     new log begins beside the store as it is",
-                    topic.name(),
-                    self.directory
-                ),
-            })
+        let offline = topic.partitions().iter().find_map(|partition| partition.offline());
+        offline.map_or(Ok(()), |error| {
+            let reason = format!("{error}; `cartlog verify` shows all that is damaged");
+            Err(KafkaError::Embedded { directory: self.directory.clone(), reason })
         })
     }
 

@@ -31,6 +31,9 @@ pub enum ServeError {
     /// There is nothing at this address.
     #[error("there is nothing at {0}; see /api/analyses")]
     NotFound(String),
+    /// Something else is to be done than shown.
+    #[error("this server only shows what is there: ask with GET")]
+    Method,
     /// The request names another server.
     #[error("this server doesn't answer to the name in the Host header; use its address or localhost")]
     Host,
@@ -67,6 +70,7 @@ impl IntoResponse for ServeError {
         let status = match &self {
             Self::Question(_) => StatusCode::BAD_REQUEST,
             Self::Analysis(AnalysisError::UnknownAnalysis { .. }) | Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Host => StatusCode::MISDIRECTED_REQUEST,
             Self::CrossSite => StatusCode::FORBIDDEN,
             Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,

@@ -46,7 +46,26 @@ pub enum QuestionError {
     },
     /// The analysis doesn't take it so.
     #[error(transparent)]
-    Analysis(#[from] AnalysisError),
+    Analysis(AnalysisError),
+}
+
+impl From<AnalysisError> for QuestionError {
+    fn from(error: AnalysisError) -> Self {
+        match error {
+            // Here it has another name than on the command line.
+            AnalysisError::InvalidFilter { filter, got, expected } => {
+                let name = match filter {
+                    "--from" => "from",
+                    "--to" => "to",
+                    "--min-price" => "min_price",
+                    "--max-price" => "max_price",
+                    other => other,
+                };
+                Self::Value { name, got, expected }
+            }
+            other => Self::Analysis(other),
+        }
+    }
 }
 
 impl Question {
@@ -135,7 +154,7 @@ mod tests {
         ];
         for (name, value) in wrong.into_iter().chain([("colour", "red")]) {
             let message = ask("top_categories", &[(name, value)]).unwrap_err().to_string();
-            assert!(message.contains(&name.replace('_', "-")) && message.len() < 200, "{message}");
+            assert!(message.contains(name) && !message.contains("--") && message.len() < 200, "{message}");
         }
         assert!(matches!(ask("top_categories", &[("from", "1970-01-01"); 2]), Err(QuestionError::Repeated { .. })));
         assert!(matches!(ask("top_categories", &[("brand", "x"); 300]), Err(QuestionError::TooLong { got: 300 })));

@@ -61,6 +61,7 @@ pub(super) fn routes(answers: Arc<Answers>, hosts: Hosts) -> Router {
         .route("/api/values", get(known_values))
         .route("/api/status", get(status))
         .fallback(|request: Request| async move { ServeError::NotFound(request.uri().path().to_owned()) })
+        .method_not_allowed_fallback(|| async { ServeError::Method })
         .with_state(answers)
         .layer(middleware::from_fn_with_state(Arc::new(hosts), guard))
 }

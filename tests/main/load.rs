@@ -5,8 +5,8 @@ use std::path::Path;
 use bytes::Bytes;
 use cartlog::kafka::{BlockHeaders, ClientOptions, Compression, KafkaClient, runtime};
 use cartlog::pipeline::{
-    IngestPlan, IngestSummary, Interrupt, LoadPlan, LoadSummary, LogPlan, NoProgress, PipelineError, ProducePlan,
-    RejectLimit, ingest, load, produce, store_directory,
+    IngestPlan, IngestSummary, Interrupt, LoadPlan, LoadSummary, LogPlan, LogTarget, NoProgress, PipelineError,
+    ProducePlan, RejectLimit, ingest, load, log_directory, produce, store_directory,
 };
 use tempfile::tempdir;
 
@@ -161,6 +161,22 @@ fn a_file_that_grows_is_stored_once_however_small_it_was() {
             assert_eq!(sorted_rows(replayed.path()), expected(&[&path]));
         }
     }
+}
+
+#[test]
+fn a_partition_that_cannot_be_opened_is_told_at_once() {
+    let directory = tempdir().unwrap();
+    let plan = LogPlan::new(LogTarget::Embedded(log_directory(directory.path())));
+    let path = file(directory.path(), "a.csv", &lines(9, 1000));
+    run(directory.path(), Some(&plan), &[&path]);
+    let segment = log_directory(directory.path()).join(format!("{}-1/00000000000000000000.log", plan.topic));
+    let mut damaged = std::fs::read(&segment).unwrap();
+    let middle = damaged.len() / 2;
+    damaged[middle] ^= 1;
+    std::fs::write(&segment, damaged).unwrap();
+    std::fs::remove_file(segment.with_extension("index")).unwrap();
+    let error = try_run(directory.path(), Some(&plan), &[&path], |_| {}).unwrap_err().to_string();
+    assert!(error.contains("-1 is offline") && error.contains("cartlog verify"), "{error}");
 }
 
 #[test]
