@@ -105,7 +105,7 @@ pub(super) fn error_code(error: &LogError) -> ResponseError {
         LogError::OffsetOutOfRange { .. } => ResponseError::OffsetOutOfRange,
         LogError::TopicExists(_) => ResponseError::TopicAlreadyExists,
         LogError::UnknownTopic(_) => ResponseError::UnknownTopicOrPartition,
-        LogError::InvalidTopicName { .. } => ResponseError::InvalidTopicException,
+        LogError::InvalidTopicName { .. } | LogError::TopicNameCollides { .. } => ResponseError::InvalidTopicException,
         LogError::InvalidPartitionCount { .. } | LogError::NotMorePartitions { .. } => ResponseError::InvalidPartitions,
         LogError::UnknownSetting(_) | LogError::InvalidSetting { .. } => ResponseError::InvalidConfig,
         LogError::Io { .. } | LogError::Latched { .. } | LogError::Offline { .. } | LogError::Corrupt { .. } => {

@@ -27,14 +27,25 @@ impl Log {
         if !(1..=MAXIMUM_PARTITIONS).contains(&partitions) {
             return Err(LogError::InvalidPartitionCount { got: partitions, maximum: MAXIMUM_PARTITIONS });
         }
-        if self.topic(name).is_some() { Err(LogError::TopicExists(name.to_owned())) } else { Ok(()) }
+        if self.topic(name).is_some() {
+            return Err(LogError::TopicExists(name.to_owned()));
+        }
+        // Kafka's metrics write one for the other, so that no Kafka takes both names.
+        let same = |byte: u8| if byte == b'.' { b'_' } else { byte };
+        let collides = |topic: &Arc<Topic>| topic.name().bytes().map(same).eq(name.bytes().map(same));
+        match self.topics().iter().find(|topic| collides(topic)) {
+            Some(topic) => {
+                Err(LogError::TopicNameCollides { name: name.to_owned(), existing: topic.name().to_owned() })
+            }
+            None => Ok(()),
+        }
     }
 
     /// Creates a topic.
     ///
     /// # Errors
-    /// [`LogError::TopicExists`], [`LogError::InvalidTopicName`], [`LogError::InvalidPartitionCount`], or
-    /// [`LogError::Io`].
+    /// [`LogError::TopicExists`], [`LogError::TopicNameCollides`], [`LogError::InvalidTopicName`],
+    /// [`LogError::InvalidPartitionCount`], or [`LogError::Io`].
     pub fn create_topic(&self, name: &str, partitions: i32, config: TopicConfig) -> Result<Arc<Topic>, LogError> {
         let mut catalogue = self.lock_catalogue();
         self.check_new_topic(name, partitions)?;

@@ -304,6 +304,10 @@ fn topics_come_and_go_for_good() {
     let first = log.topic("events").unwrap().id();
     let old = events(&log);
     assert!(matches!(log.create_topic("events", 1, TopicConfig::default()), Err(LogError::TopicExists(_))));
+    log.create_topic("events_of.shops", 1, TopicConfig::default()).unwrap();
+    let colliding = log.create_topic("events.of_shops", 1, TopicConfig::default());
+    assert!(matches!(colliding, Err(LogError::TopicNameCollides { .. })));
+    log.delete_topic("events_of.shops").unwrap();
     assert_eq!(log.delete_topic("events").unwrap(), first);
     assert!(matches!(log.delete_topic("events"), Err(LogError::UnknownTopic(_))));
     assert!(matches!(old.append(&batch(1, 0, b"")), Err(LogError::UnknownTopic(_))));

@@ -80,6 +80,14 @@ pub enum LogError {
         /// Why not.
         reason: &'static str,
     },
+    /// The name differs from another topic's by `.` and `_` alone.
+    #[error("{name:?} can't be a topic: it differs from the topic {existing:?} by '.' and '_' alone")]
+    TopicNameCollides {
+        /// The name as given.
+        name: String,
+        /// The topic that is there.
+        existing: String,
+    },
     /// The partition count is out of bounds.
     #[error("a topic has 1 to {maximum} partitions, not {got}")]
     InvalidPartitionCount {
