@@ -34,8 +34,12 @@ def confluent(address, topic, group):
 def kafka_python(address, topic, group):
     from kafka import KafkaConsumer
 
-    reader = KafkaConsumer(topic, bootstrap_servers=address, group_id=group, enable_auto_commit=False,
+    reader = KafkaConsumer(bootstrap_servers=address, group_id=group, enable_auto_commit=False,
                            auto_offset_reset="earliest", session_timeout_ms=6000, heartbeat_interval_ms=500)
+    # One that has joined before it knows the topic joins once more, and 3.0.12 may then never ask for its share (SyncGroup), with
+    # Apache Kafka as well.
+    reader.partitions_for_topic(topic)
+    reader.subscribe([topic])
     while not LEAVING:
         polled = reader.poll(100)
         if polled:
