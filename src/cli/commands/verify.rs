@@ -19,7 +19,18 @@ use crate::pipeline::{self, RepairPlan, RepairReport, log_directory, store_direc
 
 pub(super) fn execute(options: &Verify, settings: &Settings) -> Result<()> {
     let start = Instant::now();
-    let log = check_log(settings)?;
+    let mut log = check_log(settings)?;
+    let mended = match &log {
+        Some(found) if options.repair && !found.is_sound() => {
+            let folder = log_directory(&settings.store);
+            let mended = log::repair(&log_folder(settings)?, found);
+            mended.with_context(|| format!("the log in {} can't be mended", folder.display()))?
+        }
+        _ => Vec::new(),
+    };
+    if !mended.is_empty() {
+        log = check_log(settings)?;
+    }
     let mut store = check_store(settings, log.is_some())?;
     let is_copy_damaged = |report: &VerifyReport| report.sorted.as_ref().is_some_and(|copy| !copy.damage.is_empty());
     let are_summaries_damaged =
@@ -47,6 +58,7 @@ pub(super) fn execute(options: &Verify, settings: &Settings) -> Result<()> {
         let mut object = json(store.as_ref(), log.as_ref());
         object["sorted_copy_removed"] = json!(removes_copy);
         object["summaries_removed"] = json!(removes_summaries);
+        object["log_mended"] = json!(mended);
         object["repair"] = repaired.as_ref().map_or(Value::Null, repair_json);
         writeln!(io::stdout(), "{object}")?;
     } else {
@@ -59,6 +71,9 @@ pub(super) fn execute(options: &Verify, settings: &Settings) -> Result<()> {
                 "the summaries, of which some were damaged, are removed; `cartlog analyze` makes new ones".to_owned(),
             );
         }
+        lines.extend(
+            mended.iter().map(|path| format!("log/{path}: was damaged, and is made anew of the rest of the log")),
+        );
         lines.extend(repaired.iter().flat_map(repair_lines));
         lines.extend(store.iter().flat_map(damage_lines));
         lines.extend(log.iter().flat_map(fault_lines));
@@ -90,12 +105,17 @@ fn check_log(settings: &Settings) -> Result<Option<LogReport>> {
     if !folder.try_exists().with_context(|| format!("can't look at {}", folder.display()))? {
         return Ok(None);
     }
-    let directory = OsDirectory::open(&folder).with_context(|| format!("can't open {}", folder.display()))?;
-    let directory: Arc<dyn Directory> = Arc::new(directory);
+    let directory = log_folder(settings)?;
     let failed = || format!("can't check the log in {}", folder.display());
     let mut report = log::verify(&directory).with_context(failed)?;
     groups::verify(&directory, &mut report).with_context(failed)?;
     Ok((report.files > 0).then_some(report))
+}
+
+/// The log's folder.
+fn log_folder(settings: &Settings) -> Result<Arc<dyn Directory>> {
+    let folder = log_directory(&settings.store);
+    Ok(Arc::new(OsDirectory::open(&folder).with_context(|| format!("can't open {}", folder.display()))?))
 }
 
 /// The check of the store; `None` if there is none, which is right where there is a log.

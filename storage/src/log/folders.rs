@@ -37,17 +37,19 @@ pub(super) fn create(directory: &dyn Directory, entry: &TopicEntry, index: i32) 
         set_aside(directory, &folder)?;
     }
     directory.create_all(&folder).at("create", &folder)?;
-    let path = metadata_path(&folder);
-    let name = || {
-        let file = directory.create(&path).at("create", &path)?;
-        file.append(metadata(entry.id).as_bytes()).at("write", &path)?;
-        file.sync().at("sync", &path)?;
-        directory.sync_directory(&folder).at("sync", &folder)
-    };
-    name().inspect_err(|_| {
+    name_topic(directory, &folder, entry.id).inspect_err(|_| {
         // A folder that doesn't say whose it is would be in nobody's way, and nobody's to remove.
         let _ = directory.remove_all(&folder);
     })
+}
+
+/// Writes the file that names a folder's topic; there must be none.
+pub(super) fn name_topic(directory: &dyn Directory, folder: &str, topic: TopicId) -> Result<(), LogError> {
+    let path = metadata_path(folder);
+    let file = directory.create(&path).at("create", &path)?;
+    file.append(metadata(topic).as_bytes()).at("write", &path)?;
+    file.sync().at("sync", &path)?;
+    directory.sync_directory(folder).at("sync", folder)
 }
 
 /// Removes the folders of a topic's partitions from a number on.

@@ -103,6 +103,41 @@ pub fn verify(directory: &Arc<dyn Directory>) -> Result<LogReport, LogError> {
     Ok(report)
 }
 
+/// Mends what follows from the rest of a log: removes damaged indexes, which are made anew of their segment when they are
+/// wanted, and names the topic in folders that name another one or none. Gives the paths of these files.
+///
+/// # Errors
+/// [`LogError::InUse`], [`LogError::Io`]. Without a list of topics nothing is mended.
+pub fn repair(directory: &Arc<dyn Directory>, report: &LogReport) -> Result<Vec<String>, LogError> {
+    let _lock = directory.lock(LOCK_PATH).map_err(|error| LogError::of_lock(LOCK_PATH, error))?;
+    let catalogue = match Catalogue::read(&**directory) {
+        Err(LogError::Corrupt { .. }) => return Ok(Vec::new()),
+        read => read?,
+    };
+    let mut mended: Vec<String> = Vec::new();
+    for LogFault { path, .. } in &report.faults {
+        if mended.contains(path) {
+            continue;
+        }
+        let is_index = path.ends_with(".index") || path.ends_with(".timeindex");
+        let named = catalogue.topics.iter().find_map(|entry| {
+            let mut folders = (0..entry.partitions).map(|index| partition_folder(&entry.name, index));
+            folders.find(|folder| folders::metadata_path(folder) == *path).map(|folder| (folder, entry.id))
+        });
+        if !is_index && named.is_none() {
+            continue;
+        }
+        if directory.exists(path).at("look for", path)? {
+            directory.remove(path).at("remove", path)?;
+        }
+        if let Some((folder, topic)) = named {
+            folders::name_topic(&**directory, &folder, topic)?;
+        }
+        mended.push(path.clone());
+    }
+    Ok(mended)
+}
+
 impl LogReport {
     /// Whether nothing is wrong.
     #[must_use]
@@ -468,6 +503,35 @@ mod tests {
     }
 
     #[test]
+    fn what_follows_from_the_rest_is_mended() {
+        let folder = tempfile::tempdir().unwrap();
+        closed_log(folder.path(), 24);
+        let directory: Arc<dyn Directory> = Arc::new(OsDirectory::open(folder.path()).unwrap());
+        let metadata = folder.path().join("events-0/partition.metadata");
+        let named = fs::read(&metadata).unwrap();
+        let (index, times) = (&files(folder.path(), "index")[0], &files(folder.path(), "timeindex")[0]);
+        for path in [index, times, &metadata] {
+            let mut damaged = fs::read(path).unwrap();
+            damaged[0] ^= 1;
+            fs::write(path, damaged).unwrap();
+        }
+        let report = checked(folder.path());
+        let mended = repair(&directory, &report).unwrap();
+        assert_eq!(mended.len(), 3, "{mended:?}");
+        assert!(checked(folder.path()).is_sound() && !index.exists());
+        assert_eq!(fs::read(&metadata).unwrap(), named);
+        fs::remove_file(&metadata).unwrap();
+        assert_eq!(repair(&directory, &checked(folder.path())).unwrap(), ["events-0/partition.metadata"]);
+        // The rest can't be told from anything, and is left.
+        let segment = &files(folder.path(), "log")[0];
+        let mut damaged = fs::read(segment).unwrap();
+        damaged[100] ^= 1;
+        fs::write(segment, damaged).unwrap();
+        let report = checked(folder.path());
+        assert!(!report.is_sound() && repair(&directory, &report).unwrap().is_empty());
+    }
+
+    #[test]
     fn a_flipped_bit_anywhere_in_a_small_file_is_found_and_located() {
         let folder = tempfile::tempdir().unwrap();
         closed_log(folder.path(), 4);
@@ -515,7 +579,20 @@ mod tests {
         let catalogue = folder.path().join("cartlog.topics");
         fs::write(&catalogue, "cartlog topics 1 00000000\n{}\n").unwrap();
         assert_eq!(checked(folder.path()).faults[0].path, "cartlog.topics");
-        fs::remove_file(&catalogue).unwrap();
+    }
+
+    #[test]
+    fn a_list_of_topics_that_is_gone_is_told_as_long_as_there_are_partitions() {
+        let folder = tempfile::tempdir().unwrap();
+        closed_log(folder.path(), 4);
+        fs::remove_file(folder.path().join("cartlog.topics")).unwrap();
         assert_eq!(checked(folder.path()).faults[0].path, "cartlog.topics");
+        let directory: Arc<dyn Directory> = Arc::new(OsDirectory::open(folder.path()).unwrap());
+        let opened = Log::open(Arc::clone(&directory), LogOptions::default());
+        assert!(matches!(opened, Err(LogError::Corrupt { .. })));
+        assert!(folder.path().join("events-0").exists(), "nothing is set aside");
+        fs::remove_dir_all(folder.path().join("events-0")).unwrap();
+        assert!(checked(folder.path()).is_sound());
+        Log::open(directory, LogOptions::default()).unwrap();
     }
 }
