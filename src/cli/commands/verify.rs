@@ -19,84 +19,113 @@ use crate::pipeline::{self, RepairPlan, RepairReport, log_directory, store_direc
 
 pub(super) fn execute(options: &Verify, settings: &Settings) -> Result<()> {
     let start = Instant::now();
-    let mut log = check_log(settings)?;
-    let mended = match &log {
-        Some(found) if options.repair && !found.is_sound() => {
-            let folder = log_directory(&settings.store);
-            let mended = log::repair(&log_folder(settings)?, found);
-            mended.with_context(|| format!("the log in {} can't be mended", folder.display()))?
-        }
-        _ => Vec::new(),
-    };
-    if !mended.is_empty() {
-        log = check_log(settings)?;
-    }
-    let mut store = check_store(settings, log.is_some())?;
-    let is_copy_damaged = |report: &VerifyReport| report.sorted.as_ref().is_some_and(|copy| !copy.damage.is_empty());
-    let are_summaries_damaged =
-        |report: &VerifyReport| report.summaries.as_ref().is_some_and(|summaries| !summaries.damage.is_empty());
-    let removes = |is_damaged: &dyn Fn(&VerifyReport) -> bool| options.repair && store.as_ref().is_some_and(is_damaged);
-    let (removes_copy, removes_summaries) = (removes(&is_copy_damaged), removes(&are_summaries_damaged));
-    if removes_copy {
-        store::remove_copy(&open_store(settings)?).context("the damaged sorted copy can't be removed")?;
-    }
-    if removes_summaries {
-        store::remove_summaries(&open_store(settings)?).context("damaged summaries can't be removed")?;
-    }
-    if removes_copy || removes_summaries {
-        store = check_store(settings, log.is_some())?;
-    }
-    let repaired = match &store {
-        Some(found) if options.repair && !found.is_sound() => {
-            let repaired = repair(settings)?;
-            store = check_store(settings, log.is_some())?;
-            Some(repaired)
-        }
-        _ => None,
-    };
+    let mut found = Found::check(settings)?;
+    let mended = if options.repair { found.mend(settings)? } else { Mended::default() };
     if settings.json {
-        let mut object = json(store.as_ref(), log.as_ref());
-        object["sorted_copy_removed"] = json!(removes_copy);
-        object["summaries_removed"] = json!(removes_summaries);
-        object["log_mended"] = json!(mended);
-        object["repair"] = repaired.as_ref().map_or(Value::Null, repair_json);
+        let mut object = json(found.store.as_ref(), found.log.as_ref());
+        object["sorted_copy_removed"] = json!(mended.removes_copy);
+        object["summaries_removed"] = json!(mended.removes_summaries);
+        object["log_mended"] = json!(mended.of_log);
+        object["repair"] = mended.of_store.as_ref().map_or(Value::Null, repair_json);
         writeln!(io::stdout(), "{object}")?;
     } else {
-        let mut lines = Vec::new();
-        if removes_copy {
-            lines.push("the damaged sorted copy is removed; `cartlog compact --by-user` makes a new one".to_owned());
-        }
-        if removes_summaries {
-            lines.push(
-                "the summaries, of which some were damaged, are removed; `cartlog analyze` makes new ones".to_owned(),
-            );
-        }
-        lines.extend(
-            mended.iter().map(|path| format!("log/{path}: was damaged, and is made anew of the rest of the log")),
-        );
-        lines.extend(repaired.iter().flat_map(repair_lines));
-        lines.extend(store.iter().flat_map(damage_lines));
-        lines.extend(log.iter().flat_map(fault_lines));
+        let mut lines = mended.lines();
+        lines.extend(found.store.iter().flat_map(damage_lines));
+        lines.extend(found.log.iter().flat_map(fault_lines));
         if !settings.quiet {
-            let copy = store.iter().filter_map(|report| report.sorted.as_ref());
-            let copy: Vec<String> = copy.map(copy_summary).collect();
-            let summaries = store.iter().filter_map(|report| report.summaries.as_ref()).map(summaries_summary);
-            let copy = copy.into_iter().chain(summaries);
-            lines.extend(store.iter().map(store_summary).chain(copy).chain(log.iter().map(log_summary)));
+            lines.extend(found.summary());
             lines.push(format!("Checked in {}.", text::duration(start.elapsed())));
         }
         let mut out = io::stdout().lock();
         lines.iter().try_for_each(|line| writeln!(out, "{line}"))?;
     }
-    let of_store = |report: VerifyReport| {
-        let summaries = report.summaries.map_or(0, |summaries| summaries.damage.len());
-        report.damage.len() + report.sorted.map_or(0, |copy| copy.damage.len()) + summaries
-    };
-    let damage = store.map_or(0, of_store) + log.map_or(0, |report| report.faults.len());
+    let damage = found.damage();
     if damage > 0 {
         bail!("what is in {} is damaged in {}", settings.store.display(), text::counted(damage as u64, "place"));
     }
     Ok(())
+}
+
+/// What a check found; what isn't there has no report.
+struct Found {
+    store: Option<VerifyReport>,
+    log: Option<LogReport>,
+}
+
+/// What was done about it.
+#[derive(Default)]
+struct Mended {
+    removes_copy: bool,
+    removes_summaries: bool,
+    /// Files of the log that were made anew.
+    of_log: Vec<String>,
+    of_store: Option<RepairReport>,
+}
+
+impl Found {
+    fn check(settings: &Settings) -> Result<Self> {
+        let log = check_log(settings)?;
+        Ok(Self { store: check_store(settings, log.is_some())?, log })
+    }
+
+    /// Mends what can be, the log first, because the store is made anew from it; then it is what another check found.
+    fn mend(&mut self, settings: &Settings) -> Result<Mended> {
+        let mut mended = Mended::default();
+        if let Some(log) = self.log.as_ref().filter(|log| !log.is_sound()) {
+            let folder = log_directory(&settings.store);
+            let of_log = log::repair(&log_folder(settings)?, log);
+            mended.of_log = of_log.with_context(|| format!("the log in {} can't be mended", folder.display()))?;
+            self.log = check_log(settings)?;
+        }
+        if let Some(store) = &self.store {
+            mended.removes_copy = store.sorted.as_ref().is_some_and(|copy| !copy.damage.is_empty());
+            mended.removes_summaries = store.summaries.as_ref().is_some_and(|summaries| !summaries.damage.is_empty());
+        }
+        if mended.removes_copy {
+            store::remove_copy(&open_store(settings)?).context("the damaged sorted copy can't be removed")?;
+        }
+        if mended.removes_summaries {
+            store::remove_summaries(&open_store(settings)?).context("damaged summaries can't be removed")?;
+        }
+        if mended.removes_copy || mended.removes_summaries {
+            self.store = check_store(settings, self.log.is_some())?;
+        }
+        if self.store.as_ref().is_some_and(|store| !store.is_sound()) {
+            mended.of_store = Some(repair(settings)?);
+            self.store = check_store(settings, self.log.is_some())?;
+        }
+        Ok(mended)
+    }
+
+    /// The places that are damaged.
+    fn damage(&self) -> usize {
+        let of_store = |report: &VerifyReport| {
+            let copy = report.sorted.as_ref().map_or(0, |copy| copy.damage.len());
+            let summaries = report.summaries.as_ref().map_or(0, |summaries| summaries.damage.len());
+            report.damage.len() + copy + summaries
+        };
+        self.store.as_ref().map_or(0, of_store) + self.log.as_ref().map_or(0, |report| report.faults.len())
+    }
+
+    /// A line each of what there is.
+    fn summary(&self) -> Vec<String> {
+        let store = self.store.iter();
+        let copy = store.clone().filter_map(|report| report.sorted.as_ref()).map(copy_summary);
+        let summaries = store.clone().filter_map(|report| report.summaries.as_ref()).map(summaries_summary);
+        let log = self.log.iter().map(log_summary);
+        store.map(store_summary).chain(copy).chain(summaries).chain(log).collect()
+    }
+}
+
+impl Mended {
+    fn lines(&self) -> Vec<String> {
+        let told = |is_done: bool, line: &str| is_done.then(|| line.to_owned());
+        let copy = "the damaged sorted copy is removed; `cartlog compact --by-user` makes a new one";
+        let summaries = "the summaries, of which some were damaged, are removed; `cartlog analyze` makes new ones";
+        let log = |path: &String| format!("log/{path}: was damaged, and is made anew of the rest of the log");
+        let removed = told(self.removes_copy, copy).into_iter().chain(told(self.removes_summaries, summaries));
+        removed.chain(self.of_log.iter().map(log)).chain(self.of_store.iter().flat_map(repair_lines)).collect()
+    }
 }
 
 /// The check of the log; `None` if there is none.
