@@ -31,7 +31,7 @@ nearest-rank, always a value that occurred. The result is the same for any numbe
 ## Filters
 
 Every analysis takes the same filters; an event is covered if all that are set hold for it. Several values of one filter are
-separated by commas, and any of them will do.
+separated by commas (one that holds a comma stands in double quotes, as in CSV), and any of them will do.
 
 | filter | holds where | SQL |
 |---|---|---|
