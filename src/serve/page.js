@@ -100,9 +100,9 @@ function fill() {
       const value = asked.getAll(field.name).map(lists.includes(field.name) ? quoted : String).join(", ");
       // What is chosen stands there before it is known what else there is.
       if (field.localName === "select" && ![...field.options].some((option) => option.value === value)) field.append(new Option(value));
-      field.value = value;
+      // A field may hold less than the address: a day without its hour is none.
+      field.value = field.type === "date" && !/^\d{4}-\d\d-\d\d$/.test(value) ? "" : value;
     }
-    // A field may hold less than the address: a day without its hour.
     if (field.name) filled.set(field.name, form.elements[field.name].value);
   }
   showChosen(asked);

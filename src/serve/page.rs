@@ -75,10 +75,15 @@ pub(super) fn shell() -> String {
     }
     form += "</fieldset>\n";
     for (name, label, kind, example) in FIELDS {
-        let list = if matches!(name, "category" | "brand") { format!(" list=\"known-{name}\"") } else { String::new() };
+        let more = match kind {
+            // A year of four digits: without it six can be typed.
+            "date" => " max=\"9999-12-31\"".to_owned(),
+            _ if matches!(name, "category" | "brand") => format!(" list=\"known-{name}\""),
+            _ => String::new(),
+        };
         let _ = writeln!(
             form,
-            "<label>{label}<input name=\"{name}\" type=\"{kind}\" placeholder=\"{example}\"{list} autocomplete=\"off\"></label>"
+            "<label>{label}<input name=\"{name}\" type=\"{kind}\" placeholder=\"{example}\"{more} autocomplete=\"off\"></label>"
         );
     }
     form += "<label>Events<select name=\"event_type\"><option value=\"\">all</option></select></label>\n\

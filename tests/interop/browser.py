@@ -16,9 +16,9 @@ FLAGS = [
 
 
 @contextlib.contextmanager
-def served(store, *words):
+def served(store, *words, listen="127.0.0.1:0"):
     """The address of `cartlog serve` on a store."""
-    command = [BINARY, "serve", "--listen", "127.0.0.1:0", "--json", "--store", store, *words]
+    command = [BINARY, "serve", "--listen", listen, "--json", "--store", store, *words]
     server = subprocess.Popen([*map(str, command)], stdout=subprocess.PIPE, text=True, env=environment())
     try:
         yield f"http://{json.loads(server.stdout.readline())['address']}"

@@ -309,8 +309,7 @@ def test_a_field_changes_nothing_but_itself(visit):
     assert visit.query() == sorted([*asked[:1], ("brand", "apple"), *asked[2:], ("measure", "views")])
     # A day that is typed is asked for once it is whole.
     before = visit.page.evaluate("history.length")
-    visit.page.get_by_label("Up to before").click()
-    visit.page.keyboard.type("10202019", delay=50)
+    visit.page.get_by_label("Up to before").press_sequentially("10202019", delay=50)
     visit.page.wait_for_url("**/?*to=2019-10-20*")
     assert visit.page.evaluate("history.length") == before + 1
 
@@ -323,7 +322,7 @@ def test_a_page_finds_its_way_back(browser, month_store):
     visit.page.get_by_label("Brand", exact=True).fill("samsung")
     visit.page.keyboard.press("Enter")
     visit.page.get_by_role("alert").wait_for()
-    with served(month_store.path, "--listen", address.removeprefix("http://")):
+    with served(month_store.path, listen=address.removeprefix("http://")):
         visit.page.wait_for_function("() => document.getElementById('problem').hidden")
         visit.settled()
         assert visit.figures() != shown
