@@ -137,7 +137,7 @@ fn replay(mended: Option<&Path>, settings: &Settings) -> Result<()> {
             format!("{} lines are", text::count(rows.rows_rejected))
         };
         let more = if rows.rows_rejected > shown.len() as u64 { "\n  …" } else { "" };
-        summary.note(format!("{still} still no event and stay among the rejects:\n{}{more}", shown.join("\n")));
+        summary.note(format!("{still} no event yet; left among the rejects:\n{}{more}", shown.join("\n")));
     }
     if rows.rows_duplicate > 0 {
         summary.note(format!(

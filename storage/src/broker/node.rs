@@ -108,9 +108,11 @@ pub(super) fn error_code(error: &LogError) -> ResponseError {
         LogError::InvalidTopicName { .. } | LogError::TopicNameCollides { .. } => ResponseError::InvalidTopicException,
         LogError::InvalidPartitionCount { .. } | LogError::NotMorePartitions { .. } => ResponseError::InvalidPartitions,
         LogError::UnknownSetting(_) | LogError::InvalidSetting { .. } => ResponseError::InvalidConfig,
-        LogError::Io { .. } | LogError::Latched { .. } | LogError::Offline { .. } | LogError::Corrupt { .. } => {
-            ResponseError::KafkaStorageError
-        }
+        LogError::Io { .. }
+        | LogError::Latched { .. }
+        | LogError::Offline { .. }
+        | LogError::Corrupt { .. }
+        | LogError::NoCatalogue { .. } => ResponseError::KafkaStorageError,
         LogError::InUse => ResponseError::UnknownServerError,
     }
 }

@@ -58,18 +58,14 @@ impl Catalogue {
     /// Reads the file; a log without one and without partitions is new.
     ///
     /// # Errors
-    /// [`LogError::Io`] or [`LogError::Corrupt`].
+    /// [`LogError::Io`], [`LogError::Corrupt`] or [`LogError::NoCatalogue`].
     pub(super) fn read(directory: &dyn Directory) -> Result<Self, LogError> {
         if Self::is_in(directory)? {
             return Self::decode(&directory.map(PATH).at("read", PATH)?);
         }
         // It is written before the first folder.
-        if let Some(folder) = folders::partitions(directory)?.first() {
-            let detail = format!(
-                "it is gone, but there are partitions here ({folder}); put it back from a copy of the whole folder, or move the \
-                 partitions' folders away to begin anew"
-            );
-            return Err(LogError::Corrupt { path: PATH.to_owned(), position: 0, detail });
+        if let Some(folder) = folders::partitions(directory)?.into_iter().next() {
+            return Err(LogError::NoCatalogue { path: PATH, folder });
         }
         Ok(Self { cluster_id: TopicId::random(), topics: Vec::new(), deleting: Vec::new() })
     }

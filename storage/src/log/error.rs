@@ -80,6 +80,17 @@ pub enum LogError {
         /// Why not.
         reason: &'static str,
     },
+    /// The list of topics is gone, and partitions are there.
+    #[error(
+        "{path} is gone, but there are partitions here ({folder}); put it back from a copy of the whole folder, or move the \
+         partitions' folders away to begin anew"
+    )]
+    NoCatalogue {
+        /// The list's file.
+        path: &'static str,
+        /// The folder of a partition.
+        folder: String,
+    },
     /// The name differs from another topic's by `.` and `_` alone.
     #[error("{name:?} can't be a topic: it differs from the topic {existing:?} by '.' and '_' alone")]
     TopicNameCollides {

@@ -111,7 +111,7 @@ pub fn verify(directory: &Arc<dyn Directory>) -> Result<LogReport, LogError> {
 pub fn repair(directory: &Arc<dyn Directory>, report: &LogReport) -> Result<Vec<String>, LogError> {
     let _lock = directory.lock(LOCK_PATH).map_err(|error| LogError::of_lock(LOCK_PATH, error))?;
     let catalogue = match Catalogue::read(&**directory) {
-        Err(LogError::Corrupt { .. }) => return Ok(Vec::new()),
+        Err(LogError::Corrupt { .. } | LogError::NoCatalogue { .. }) => return Ok(Vec::new()),
         read => read?,
     };
     let mut mended: Vec<String> = Vec::new();
@@ -156,6 +156,10 @@ impl LogReport {
             Ok(value) => Ok(Some(value)),
             Err(LogError::Corrupt { path, position, detail }) => {
                 self.fault(&path, position, None, detail);
+                Ok(None)
+            }
+            Err(LogError::NoCatalogue { path, folder }) => {
+                self.fault(path, 0, None, format!("the file is gone, but there are partitions here ({folder})"));
                 Ok(None)
             }
             Err(error) => Err(error),
@@ -589,7 +593,7 @@ mod tests {
         assert_eq!(checked(folder.path()).faults[0].path, "cartlog.topics");
         let directory: Arc<dyn Directory> = Arc::new(OsDirectory::open(folder.path()).unwrap());
         let opened = Log::open(Arc::clone(&directory), LogOptions::default());
-        assert!(matches!(opened, Err(LogError::Corrupt { .. })));
+        assert!(matches!(opened, Err(LogError::NoCatalogue { .. })));
         assert!(folder.path().join("events-0").exists(), "nothing is set aside");
         fs::remove_dir_all(folder.path().join("events-0")).unwrap();
         assert!(checked(folder.path()).is_sound());
