@@ -6,8 +6,8 @@
 
 use std::path::PathBuf;
 
-use clap::builder::FalseyValueParser;
 use clap::builder::styling::{AnsiColor, Styles};
+use clap::builder::{FalseyValueParser, RangedU64ValueParser};
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
 use crate::pipeline::Share;
@@ -554,7 +554,7 @@ pub(crate) struct Broker {
     #[arg(long, value_name = "HOST:PORT", env = "CARTLOG_METRICS", hide_env_values = true)]
     pub(crate) metrics: Option<String>,
     /// Partitions of topics created without a number
-    #[arg(long, value_name = "N", default_value_t = 4)]
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(i32).range(1..=10_000))]
     pub(crate) default_partitions: i32,
     /// Don't create a topic when a client first names it
     #[arg(long)]
@@ -566,10 +566,10 @@ pub(crate) struct Broker {
     #[arg(long, value_name = "FILE")]
     pub(crate) tls_client_ca: Option<PathBuf>,
     /// Connections held at the same time
-    #[arg(long, value_name = "N", default_value_t = 1024)]
+    #[arg(long, value_name = "N", default_value_t = 1024, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     pub(crate) max_connections: usize,
     /// Connections of one address (loopback apart) held at the same time
-    #[arg(long, value_name = "N", default_value_t = 256)]
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     pub(crate) max_connections_per_address: usize,
     /// Listen beyond loopback without credentials and encryption
     #[arg(long)]

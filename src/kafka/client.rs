@@ -1,7 +1,7 @@
 //! A connection to a cluster, and what can be asked of it as a whole: its topics.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use rskafka::client::error::ProtocolError;
@@ -94,6 +94,20 @@ impl KafkaClient {
     /// [`KafkaError::Address`] for an address that is not `host:port`, [`KafkaError::Connect`] if none answers,
     /// [`KafkaError::Refused`] if one does and the login or the certificates are at fault, [`KafkaError::Tls`].
     pub async fn connect(brokers: &[String], options: &ClientOptions) -> Result<Self, KafkaError> {
+        Self::connect_until(Arc::default(), brokers, options).await
+    }
+
+    /// The same for a job that may be told to stop: once `is_given_up` is set, a request that fails is not tried again, be it
+    /// this client's or a clone's. Those that work go on.
+    ///
+    /// # Errors
+    ///
+    /// As [`KafkaClient::connect`].
+    pub async fn connect_until(
+        is_given_up: Arc<AtomicBool>,
+        brokers: &[String],
+        options: &ClientOptions,
+    ) -> Result<Self, KafkaError> {
         for address in brokers {
             check_address(address)?;
         }
@@ -107,7 +121,7 @@ impl KafkaClient {
             storage_deadline: options.storage_deadline.min(options.retry_deadline),
             brokers: Arc::clone(&addresses),
             notices: Notices::default(),
-            is_given_up: Arc::default(),
+            is_given_up,
         };
         let first = RetryPolicy {
             request_timeout: options.connect_timeout,
@@ -136,12 +150,6 @@ impl KafkaClient {
     #[must_use]
     pub fn brokers(&self) -> &str {
         &self.policy.brokers
-    }
-
-    /// Waits for nothing any more: from now on a request that fails, of this client or a clone, is not tried again. Those
-    /// that work go on.
-    pub fn give_up(&self) {
-        self.policy.is_given_up.store(true, Ordering::Relaxed);
     }
 
     /// All topics, by name, without the cluster's internal ones.

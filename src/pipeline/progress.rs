@@ -109,6 +109,11 @@ impl Interrupt {
         self.0.store(true, Ordering::SeqCst);
     }
 
+    /// What is set once somebody has asked.
+    pub(super) fn flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.0)
+    }
+
     /// Whether somebody has asked.
     #[must_use]
     pub fn is_requested(&self) -> bool {

@@ -157,7 +157,7 @@ impl Feed<'_> {
         let Replay { session, store, counters, options, .. } = self.replay;
         let mut commits = options.follow.map(Commits::new);
         loop {
-            if session.is_to_stop() {
+            if session.interrupt.is_requested() {
                 replayed.is_interrupted = true;
                 return Ok(());
             }
@@ -195,7 +195,7 @@ impl Feed<'_> {
             let permit = loop {
                 match self.gate.enter(portion.value_bytes, TICK) {
                     Entry::Permit(permit) => break permit,
-                    Entry::Full => drop(session.is_to_stop()),
+                    Entry::Full => {}
                     Entry::Closed => return Ok(false),
                 }
             };

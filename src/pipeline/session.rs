@@ -32,7 +32,7 @@ pub(super) struct LogSession {
     /// Where Kafka's tools see how far the store is, if it is to be seen.
     group: Option<GroupOffsets>,
     embedded: Option<EmbeddedLog>,
-    interrupt: Interrupt,
+    pub(super) interrupt: Interrupt,
     /// Dropped last: everything above runs on it.
     pub(super) runtime: Runtime,
 }
@@ -61,7 +61,7 @@ impl LogSession {
                 (Some(embedded), vec![address])
             }
         };
-        let (client, topic) = runtime.block_on(connect(&brokers, plan, &options, create))?;
+        let (client, topic) = runtime.block_on(connect(&brokers, plan, &options, create, interrupt))?;
         let topic_id = runtime.block_on(client.topic_id(&topic.name))?;
         Ok(Self {
             client,
@@ -104,18 +104,8 @@ impl LogSession {
         }
     }
 
-    /// Whether the job is to stop; then the client tries nothing again that fails.
-    pub(super) fn is_to_stop(&self) -> bool {
-        let is_to_stop = self.interrupt.is_requested();
-        if is_to_stop {
-            self.client.give_up();
-        }
-        is_to_stop
-    }
-
     /// Tells the user what the client has to tell, and Kafka's tools how far the store is.
     pub(super) fn report(&self, progress: &dyn Progress, store: Option<&StoreWriter>) {
-        self.is_to_stop();
         for notice in self.client.notices().take() {
             progress.notice(&notice);
         }
@@ -177,8 +167,9 @@ async fn connect(
     plan: &LogPlan,
     options: &ClientOptions,
     create: bool,
+    interrupt: &Interrupt,
 ) -> Result<(KafkaClient, Topic), PipelineError> {
-    let client = KafkaClient::connect(brokers, options).await?;
+    let client = KafkaClient::connect_until(interrupt.flag(), brokers, options).await?;
     let topic =
         if create { client.ensure_topic(&plan.topic, plan.partitions).await } else { client.topic(&plan.topic).await };
     Ok((client, topic?))

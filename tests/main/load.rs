@@ -1,6 +1,7 @@
 //! Loading: through the log and without it, again, overlapping, interrupted, beside other producers.
 
 use std::path::Path;
+use std::time::Instant;
 
 use bytes::Bytes;
 use cartlog::kafka::{BlockHeaders, ClientOptions, Compression, KafkaClient, runtime};
@@ -161,6 +162,18 @@ fn a_file_that_grows_is_stored_once_however_small_it_was() {
             assert_eq!(sorted_rows(replayed.path()), expected(&[&path]));
         }
     }
+}
+
+#[test]
+fn a_load_that_is_to_stop_waits_for_no_broker() {
+    let directory = tempdir().unwrap();
+    let path = file(directory.path(), "a.csv", &lines(10, 10));
+    let log = LogPlan::new(LogTarget::Brokers(vec!["127.0.0.1:1".to_owned()]));
+    let plan = LoadPlan::new(vec![text(&path)], store_directory(directory.path()), Some(log));
+    let (interrupt, start) = (Interrupt::default(), Instant::now());
+    interrupt.request();
+    assert!(matches!(load(&plan, &NoProgress, &interrupt), Err(PipelineError::Kafka(_))));
+    assert!(start.elapsed() < plan.log.unwrap().client.connect_timeout / 2, "{:?}", start.elapsed());
 }
 
 #[test]
