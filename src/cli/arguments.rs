@@ -6,6 +6,7 @@
 
 use std::path::PathBuf;
 
+use cartlog_storage::log::MAXIMUM_PARTITIONS;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::builder::{FalseyValueParser, RangedU64ValueParser};
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
@@ -554,7 +555,7 @@ pub(crate) struct Broker {
     #[arg(long, value_name = "HOST:PORT", env = "CARTLOG_METRICS", hide_env_values = true)]
     pub(crate) metrics: Option<String>,
     /// Partitions of topics created without a number
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(i32).range(1..=10_000))]
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(i32).range(1..=MAXIMUM_PARTITIONS.into()))]
     pub(crate) default_partitions: i32,
     /// Don't create a topic when a client first names it
     #[arg(long)]

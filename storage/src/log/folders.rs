@@ -75,8 +75,8 @@ pub(super) fn partitions(directory: &dyn Directory) -> Result<Vec<String>, LogEr
 
 /// Renames partition folders that no topic owns: the leftovers of a creation that was cut short.
 pub(super) fn set_strays_aside(directory: &dyn Directory, catalogue: &Catalogue) -> Result<(), LogError> {
-    let strays = partitions(directory)?.into_iter().filter(|name| !catalogue.knows_folder(name));
-    strays.into_iter().try_for_each(|name| set_aside(directory, &name))
+    let mut strays = partitions(directory)?.into_iter().filter(|name| !catalogue.knows_folder(name));
+    strays.try_for_each(|name| set_aside(directory, &name))
 }
 
 fn set_aside(directory: &dyn Directory, folder: &str) -> Result<(), LogError> {

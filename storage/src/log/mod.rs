@@ -56,7 +56,7 @@ mod writer;
 pub(crate) use batch::tests::batch as batch_for_tests;
 pub use batch::{Attributes, BatchError, BatchHeader, Compression, HEADER_LENGTH, Offset};
 pub use error::LogError;
-pub use options::{LogOptions, TimestampType};
+pub use options::{LogOptions, MAXIMUM_PARTITIONS, TimestampType};
 pub use partition::{Appended, Partition, Read, Subscription, TimedOffset, Traffic};
 pub use producers::ProducerError;
 pub use records::{decompress, put_varint, read_varint};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// The largest number of partitions of one topic.
-pub(super) const MAXIMUM_PARTITIONS: i32 = 10_000;
+pub const MAXIMUM_PARTITIONS: i32 = 10_000;
 
 /// Whose clock a batch's time comes from; Kafka's `message.timestamp.type`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -5,6 +5,7 @@
 //! ours. Index entries must name batches that are there, snapshots of producers must have their checksum, and each folder must
 //! name its topic. Nothing is written; a start afterwards finds the log as it was.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::batch::{BatchError, BatchHeader, Offset};
@@ -114,26 +115,23 @@ pub fn repair(directory: &Arc<dyn Directory>, report: &LogReport) -> Result<Vec<
         Err(LogError::Corrupt { .. } | LogError::NoCatalogue { .. }) => return Ok(Vec::new()),
         read => read?,
     };
-    let mut mended: Vec<String> = Vec::new();
-    for LogFault { path, .. } in &report.faults {
-        if mended.contains(path) {
-            continue;
+    let damaged: BTreeSet<&str> = report.faults.iter().map(|fault| &*fault.path).collect();
+    let indexes = damaged.iter().filter(|path| path.ends_with(".index") || path.ends_with(".timeindex"));
+    let mut mended: Vec<String> = indexes.map(|&path| path.to_owned()).collect();
+    for path in &mended {
+        directory.remove(path).at("remove", path)?;
+    }
+    for entry in &catalogue.topics {
+        for folder in (0..entry.partitions).map(|index| partition_folder(&entry.name, index)) {
+            let path = folders::metadata_path(&folder);
+            if damaged.contains(&*path) {
+                if directory.exists(&path).at("look for", &path)? {
+                    directory.remove(&path).at("remove", &path)?;
+                }
+                folders::name_topic(&**directory, &folder, entry.id)?;
+                mended.push(path);
+            }
         }
-        let is_index = path.ends_with(".index") || path.ends_with(".timeindex");
-        let named = catalogue.topics.iter().find_map(|entry| {
-            let mut folders = (0..entry.partitions).map(|index| partition_folder(&entry.name, index));
-            folders.find(|folder| folders::metadata_path(folder) == *path).map(|folder| (folder, entry.id))
-        });
-        if !is_index && named.is_none() {
-            continue;
-        }
-        if directory.exists(path).at("look for", path)? {
-            directory.remove(path).at("remove", path)?;
-        }
-        if let Some((folder, topic)) = named {
-            folders::name_topic(&**directory, &folder, topic)?;
-        }
-        mended.push(path.clone());
     }
     Ok(mended)
 }
