@@ -1,7 +1,6 @@
 //! A connection to a cluster, and what can be asked of it as a whole: its topics.
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use rskafka::client::error::ProtocolError;
@@ -97,14 +96,15 @@ impl KafkaClient {
         Self::connect_until(Arc::default(), brokers, options).await
     }
 
-    /// The same for a job that may be told to stop: once `is_given_up` is set, a request that fails is not tried again, be it
-    /// this client's or a clone's. Those that work go on.
+    /// The same for a job that may be told to stop. Two seconds after `given_up`, a request that fails is not tried again,
+    /// be it this client's or a clone's: time enough for a partition that changes its leader, and none for a broker that
+    /// is gone. Requests that work go on.
     ///
     /// # Errors
     ///
     /// As [`KafkaClient::connect`].
     pub async fn connect_until(
-        is_given_up: Arc<AtomicBool>,
+        given_up: Arc<OnceLock<Instant>>,
         brokers: &[String],
         options: &ClientOptions,
     ) -> Result<Self, KafkaError> {
@@ -121,7 +121,7 @@ impl KafkaClient {
             storage_deadline: options.storage_deadline.min(options.retry_deadline),
             brokers: Arc::clone(&addresses),
             notices: Notices::default(),
-            is_given_up,
+            given_up,
         };
         let first = RetryPolicy {
             request_timeout: options.connect_timeout,

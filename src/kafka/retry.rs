@@ -10,8 +10,7 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use rskafka::client::error::{Error, ProtocolError, RequestError};
@@ -29,6 +28,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// How long a request may go on failing before the user is told.
 const WORRYING: Duration = Duration::from_secs(3);
 
+/// How long requests are tried again after nobody wants to wait any more. What was about to work shall: a partition that
+/// is new or changes its leader takes some tenths of a second.
+const LAST_TRIES: Duration = Duration::from_secs(2);
+
 /// How long to try.
 #[derive(Debug, Clone)]
 pub(super) struct RetryPolicy {
@@ -42,8 +45,8 @@ pub(super) struct RetryPolicy {
     pub(super) brokers: Arc<str>,
     /// Where to tell that a request goes on failing.
     pub(super) notices: Notices,
-    /// Set when whoever asks doesn't want to wait any more: what fails from then on is not tried again.
-    pub(super) is_given_up: Arc<AtomicBool>,
+    /// When whoever asks did not want to wait any more: what fails soon after that is not tried again.
+    pub(super) given_up: Arc<OnceLock<Instant>>,
 }
 
 /// What an error says about another try.
@@ -117,7 +120,7 @@ impl RetryPolicy {
             };
             let pause = pause_after(attempts);
             let deadline = if failure.is_of_storage() { self.storage_deadline } else { self.deadline };
-            let is_last = start.elapsed() + pause >= deadline || self.is_given_up.load(Ordering::Relaxed);
+            let is_last = start.elapsed() + pause >= deadline || self.is_given_up(pause);
             if is_last || failure.verdict() == Verdict::Fatal {
                 return Err(FinalFailure { failure, what: what(), attempts, waited: start.elapsed() });
             }
@@ -128,6 +131,11 @@ impl RetryPolicy {
             tracing::debug!(attempts, reason = %failure, "{} failed; trying again", what());
             tokio::time::sleep(pause).await;
         }
+    }
+
+    /// Whether nobody wants to wait for another try after such a pause.
+    fn is_given_up(&self, pause: Duration) -> bool {
+        self.given_up.get().is_some_and(|since| since.elapsed() + pause >= LAST_TRIES)
     }
 
     /// The error for a failed request about a partition.
@@ -322,7 +330,7 @@ mod tests {
             deadline: Duration::from_millis(deadline_ms),
             brokers: "broker:9092".into(),
             notices: Notices::default(),
-            is_given_up: Arc::default(),
+            given_up: Arc::default(),
         }
     }
 
@@ -371,16 +379,30 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nothing_is_tried_again_for_one_who_has_given_up() {
+    async fn soon_nothing_is_tried_again_for_one_who_has_given_up() {
         let policy = policy(1000, 60_000);
-        let mut tries = 0;
+        let (mut tries, start) = (0, Instant::now());
         let request = || {
             tries += 1;
-            policy.is_given_up.store(tries == 2, Ordering::Relaxed);
+            if tries == 2 {
+                policy.given_up.get_or_init(Instant::now);
+            }
             async { Err::<(), _>(broker_says(ProtocolError::LeaderNotAvailable)) }
         };
         let failure = policy.run(|| "asking".to_owned(), request, || {}).await.unwrap_err();
-        assert_eq!((failure.code(), tries), (Some(ProtocolError::LeaderNotAvailable), 2));
+        assert_eq!(failure.code(), Some(ProtocolError::LeaderNotAvailable));
+        assert!(tries > 3 && start.elapsed() < 5 * LAST_TRIES, "{tries} tries in {:?}", start.elapsed());
+        tokio::time::sleep(LAST_TRIES).await;
+        tries = 0;
+        policy.run(|| "asking".to_owned(), request_of(&mut tries), || {}).await.unwrap_err();
+        assert_eq!(tries, 1, "the time is over for all requests together");
+    }
+
+    fn request_of(tries: &mut u32) -> impl FnMut() -> std::future::Ready<Result<(), Error>> {
+        || {
+            *tries += 1;
+            std::future::ready(Err(broker_says(ProtocolError::LeaderNotAvailable)))
+        }
     }
 
     #[tokio::test]

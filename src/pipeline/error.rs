@@ -3,6 +3,7 @@
 use cartlog_storage::store::StoreError;
 
 use super::plan::RejectLimit;
+use super::progress::Interrupt;
 use super::summary::RowCounts;
 use crate::kafka::KafkaError;
 use crate::source::SourceError;
@@ -14,6 +15,10 @@ pub enum PipelineError {
     /// The log.
     #[error(transparent)]
     Kafka(#[from] KafkaError),
+
+    /// The log did not answer, and is not asked again because the job was told to stop. Nothing was read or written yet.
+    #[error("stopped while waiting for the log: {0}")]
+    Interrupted(#[source] KafkaError),
 
     /// A share of the partitions that the topic doesn't have.
     #[error("topic `{topic}` can't be read in part: {reason}")]
@@ -131,4 +136,24 @@ pub enum PipelineError {
     /// A thread of the job could not be started or has died.
     #[error("a worker of the job is gone: {0}")]
     Worker(String),
+}
+
+impl PipelineError {
+    /// The error of a log that a job needs before it can begin. One that is told to stop meanwhile is interrupted, and has
+    /// not failed: what it asked was not tried again.
+    pub(super) fn before_start(error: KafkaError, interrupt: &Interrupt) -> Self {
+        if interrupt.is_requested() { Self::Interrupted(error) } else { Self::Kafka(error) }
+    }
+}
+
+/// What was to be had before a job could begin: nothing if the job was told to stop.
+pub(super) fn unless_interrupted<T>(outcome: Result<T, PipelineError>) -> Result<Option<T>, PipelineError> {
+    match outcome {
+        Ok(value) => Ok(Some(value)),
+        Err(PipelineError::Interrupted(error)) => {
+            tracing::debug!(%error, "stopped before it began");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
 }

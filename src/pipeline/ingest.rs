@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::counters::Counters;
+use super::error::unless_interrupted;
 use super::progress::Stage;
 use super::replay::{Replay, ReplayOptions};
 use super::session::{LogSession, baseline, check_limit, finish, open_store};
@@ -30,7 +31,10 @@ pub fn ingest(
     let mut watch = Watch::start(progress, Stage::Connect);
     let store = open_store(&plan.store)?;
     let before = baseline(&store)?;
-    let session = LogSession::open(&patient(&plan.log, plan.follow.is_some()), plan.threads, false, interrupt)?;
+    let log = patient(&plan.log, plan.follow.is_some());
+    let Some(session) = unless_interrupted(LogSession::open(&log, plan.threads, false, interrupt))? else {
+        return Ok(IngestSummary { interrupted: true, ..IngestSummary::default() });
+    };
     let session = session.only(&plan.share)?.shown_as(plan.log.group.as_deref());
     let dictionaries = EventDictionaries::from_writer(&store);
     let workers = Workers::start(plan.threads, &dictionaries)?;

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use super::GATE_BYTES;
 use super::counters::Counters;
-use super::error::PipelineError;
+use super::error::{PipelineError, unless_interrupted};
 use super::gate::{Entry, Gate};
 use super::intake::Intake;
 use super::lane::Ticket;
@@ -53,7 +53,9 @@ pub fn load(plan: &LoadPlan, progress: &dyn Progress, interrupt: &Interrupt) -> 
         let session = LogSession::open(log, plan.threads, true, interrupt)?;
         Ok::<_, PipelineError>(session.shown_as(log.group.as_deref()))
     };
-    let session = plan.log.as_ref().map(open).transpose()?;
+    let Some(session) = unless_interrupted(plan.log.as_ref().map(open).transpose())? else {
+        return Ok(LoadSummary { interrupted: true, ..LoadSummary::default() });
+    };
     let dictionaries = EventDictionaries::from_writer(&store);
     let workers = Workers::start(plan.threads, &dictionaries)?;
     let lanes = session.as_ref().map_or(1, |session| session.partitions.len());

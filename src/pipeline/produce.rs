@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use super::GATE_BYTES;
 use super::book::Book;
-use super::error::PipelineError;
+use super::error::{PipelineError, unless_interrupted};
 use super::gate::{Entry, Gate};
 use super::intake::Intake;
 use super::progress::{Interrupt, Progress, ProgressUpdate, Stage};
@@ -36,7 +36,9 @@ pub fn produce(
 ) -> Result<ProduceSummary, PipelineError> {
     let mut watch = Watch::start(progress, Stage::Connect);
     let sources = Source::resolve(&plan.inputs)?;
-    let session = LogSession::open(&plan.log, CLIENT_THREADS, true, interrupt)?;
+    let Some(session) = unless_interrupted(LogSession::open(&plan.log, CLIENT_THREADS, true, interrupt))? else {
+        return Ok(ProduceSummary { interrupted: true, ..ProduceSummary::default() });
+    };
     let mut summary = ProduceSummary::default();
     let outcome = run(plan, sources, &session, &mut watch, interrupt, &mut summary);
     watch.next(summary.bytes, summary.rows_read, Stage::Commit);
@@ -63,7 +65,11 @@ fn run(
     summary: &mut ProduceSummary,
 ) -> Result<(), PipelineError> {
     watch.next(0, 0, Stage::CatchUp);
-    let book = if plan.again { Book::default() } else { learn(session, watch, interrupt)? };
+    let learnt = if plan.again { Ok(Book::default()) } else { learn(session, watch, interrupt) };
+    let Some(book) = unless_interrupted(learnt)? else {
+        summary.interrupted = true;
+        return Ok(());
+    };
     watch.next(0, 0, Stage::Load);
     let book = std::cell::RefCell::new(book);
     let known = |id: &SourceId, _| book.borrow().known(id);

@@ -1,7 +1,7 @@
 //! How a running job tells how far it is, and is told to stop.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use super::summary::RowCounts;
 
@@ -101,22 +101,22 @@ impl Progress for NoProgress {}
 /// assert!(interrupt.is_requested());
 /// ```
 #[derive(Debug, Clone, Default)]
-pub struct Interrupt(Arc<AtomicBool>);
+pub struct Interrupt(Arc<OnceLock<Instant>>);
 
 impl Interrupt {
     /// Asks the job to stop. May be called from a signal handler's thread, and more than once.
     pub fn request(&self) {
-        self.0.store(true, Ordering::SeqCst);
+        self.0.get_or_init(Instant::now);
     }
 
-    /// What is set once somebody has asked.
-    pub(super) fn flag(&self) -> Arc<AtomicBool> {
+    /// When somebody has asked.
+    pub(super) fn time(&self) -> Arc<OnceLock<Instant>> {
         Arc::clone(&self.0)
     }
 
     /// Whether somebody has asked.
     #[must_use]
     pub fn is_requested(&self) -> bool {
-        self.0.load(Ordering::SeqCst)
+        self.0.get().is_some()
     }
 }

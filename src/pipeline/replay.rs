@@ -10,7 +10,7 @@ use tokio::sync::mpsc::Receiver;
 
 use super::GATE_BYTES;
 use super::counters::Counters;
-use super::error::PipelineError;
+use super::error::{PipelineError, unless_interrupted};
 use super::gate::{Entry, Gate};
 use super::lane::Ticket;
 use super::plan::{Follow, RejectLimit};
@@ -64,7 +64,9 @@ impl Replay<'_> {
     ///
     /// [`PipelineError`]. After an error of the log, what was read before it is in the store and can be committed.
     pub(super) fn run(self, watch: &mut Watch<'_>) -> Result<Replayed, PipelineError> {
-        let (consumers, ranges) = self.unread()?;
+        let Some((consumers, ranges)) = unless_interrupted(self.unread())? else {
+            return Ok(Replayed { is_interrupted: true, ..Replayed::default() });
+        };
         let starts: Vec<i64> = ranges.iter().map(|range| range.start).collect();
         for (lane, &start) in starts.iter().enumerate() {
             self.counters.reached(lane, start);
@@ -163,6 +165,8 @@ impl Feed<'_> {
             }
             match session.runtime.block_on(async { tokio::time::timeout(TICK, answers.recv()).await }) {
                 Ok(None) => return Ok(()),
+                // An answer that comes after the request to stop may be that nothing is tried again.
+                Ok(Some(_)) if session.interrupt.is_requested() => {}
                 Ok(Some(answer)) => {
                     if !self.take(answer, replayed)? {
                         return Ok(());

@@ -15,7 +15,7 @@ use super::share::Share;
 use super::summary::RowCounts;
 use crate::event::schema;
 use crate::kafka::{
-    ClientOptions, Compression, Consumer, EmbeddedLog, GroupOffsets, KafkaClient, Producer, Topic, runtime,
+    ClientOptions, Compression, Consumer, EmbeddedLog, GroupOffsets, KafkaClient, KafkaError, Producer, Topic, runtime,
 };
 use cartlog_storage::store::{LogPosition, StoreWriter, Totals, WriterOptions};
 
@@ -61,8 +61,8 @@ impl LogSession {
                 (Some(embedded), vec![address])
             }
         };
-        let (client, topic) = runtime.block_on(connect(&brokers, plan, &options, create, interrupt))?;
-        let topic_id = runtime.block_on(client.topic_id(&topic.name))?;
+        let connected = runtime.block_on(connect(&brokers, plan, &options, create, interrupt));
+        let (client, topic, topic_id) = connected.map_err(|error| PipelineError::before_start(error, interrupt))?;
         Ok(Self {
             client,
             topic: topic.name.into(),
@@ -134,7 +134,8 @@ impl LogSession {
         for answer in asked {
             let answer = self.runtime.block_on(answer);
             let (consumer, held) = answer.map_err(|error| PipelineError::Worker(error.to_string()))?;
-            readers.push((consumer, held?));
+            let held = held.map_err(|error| PipelineError::before_start(error, &self.interrupt))?;
+            readers.push((consumer, held));
         }
         Ok(readers)
     }
@@ -168,11 +169,13 @@ async fn connect(
     options: &ClientOptions,
     create: bool,
     interrupt: &Interrupt,
-) -> Result<(KafkaClient, Topic), PipelineError> {
-    let client = KafkaClient::connect_until(interrupt.flag(), brokers, options).await?;
+) -> Result<(KafkaClient, Topic, Option<[u8; 16]>), KafkaError> {
+    let client = KafkaClient::connect_until(interrupt.time(), brokers, options).await?;
     let topic =
         if create { client.ensure_topic(&plan.topic, plan.partitions).await } else { client.topic(&plan.topic).await };
-    Ok((client, topic?))
+    let topic = topic?;
+    let topic_id = client.topic_id(&topic.name).await?;
+    Ok((client, topic, topic_id))
 }
 
 /// Opens the store in a directory for writing, creating it if it is not there.

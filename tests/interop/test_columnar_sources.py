@@ -192,6 +192,20 @@ def test_rejects_stand_at_their_rows(tmp_path):
         assert brands.count("two\nlines, \"quoted\"") == 1
 
 
+def test_damage_shows_where_the_writer_left_a_checksum(rows, tmp_path):
+    path = tmp_path / "damaged.parquet"
+    pa.parquet.write_table(rows, path, compression="none", use_dictionary=False, write_page_checksum=True)
+    whole = path.read_bytes()
+    column = pa.parquet.ParquetFile(path).metadata.row_group(0).column(COLUMNS.index("price"))
+    damaged = bytearray(whole)
+    damaged[column.data_page_offset + column.total_compressed_size // 2] ^= 1
+    path.write_bytes(damaged)
+    assert "damaged" in (told := refusal("load", path, "--store", tmp_path / "store")) and "CRC" in told, told
+    path.write_bytes(whole)
+    count = len(rows)
+    assert Store.load(tmp_path / "store", path).counts()[0] == count
+
+
 def test_what_is_no_file_of_events_says_so(rows, tmp_path):
     def refused(table, write=pa.parquet.write_table):
         write(table, tmp_path / "refused")

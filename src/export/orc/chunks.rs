@@ -69,7 +69,12 @@ impl Compressor {
         match compression {
             // ORC means deflate without zlib's header and checksum.
             Compression::Zlib => Ok(Self::Zlib(Compress::new(flate2::Compression::new(ZLIB_LEVEL), false))),
-            _ => Ok(Self::Zstd(zstd::bulk::Compressor::new(ZSTD_LEVEL)?)),
+            // The frame's checksum is the only one that ORC has room for.
+            _ => {
+                let mut compressor = zstd::bulk::Compressor::new(ZSTD_LEVEL)?;
+                compressor.include_checksum(true)?;
+                Ok(Self::Zstd(compressor))
+            }
         }
     }
 
@@ -146,6 +151,19 @@ mod tests {
                     assert_eq!(tail[position[1] as usize..], bytes[offset..]);
                 }
             }
+        }
+    }
+
+    #[test]
+    fn damage_of_a_compressed_chunk_is_noticed() {
+        const HEADER_BYTES: usize = 3;
+        let bytes: Vec<u8> = noise(300).into_iter().flat_map(|byte| [byte, byte, 0]).collect();
+        let chunk = compress(bytes.clone(), Compression::Zstd).unwrap().bytes;
+        for place in HEADER_BYTES..chunk.len() {
+            let mut damaged = chunk[HEADER_BYTES..].to_vec();
+            damaged[place - HEADER_BYTES] ^= 1;
+            let expanded = zstd::bulk::decompress(&damaged, CHUNK_BYTES);
+            assert!(expanded.is_err() || expanded.unwrap() == bytes, "the byte at {place}");
         }
     }
 
