@@ -198,7 +198,7 @@ def test_damage_shows_where_the_writer_left_a_checksum(rows, tmp_path):
     whole = path.read_bytes()
     column = pa.parquet.ParquetFile(path).metadata.row_group(0).column(COLUMNS.index("price"))
     damaged = bytearray(whole)
-    damaged[column.data_page_offset + column.total_compressed_size // 2] ^= 1
+    damaged[column.data_page_offset + column.total_compressed_size // 4] ^= 1
     path.write_bytes(damaged)
     assert "damaged" in (told := refusal("load", path, "--store", tmp_path / "store")) and "CRC" in told, told
     path.write_bytes(whole)

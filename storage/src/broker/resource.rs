@@ -7,8 +7,10 @@ use kafka_protocol::ResponseError;
 use super::node::{NODE_ID, Node, error_code};
 use crate::log::{LogError, LogOptions, Setting, SettingKind, Topic, TopicConfig};
 
-const TOPIC: i8 = 2;
-const BROKER: i8 = 4;
+/// The number of topics among the resources that have settings.
+pub(super) const TOPIC: i8 = 2;
+/// The number of brokers.
+pub(super) const BROKER: i8 = 4;
 
 /// The source of a value as the protocol tells it: the topic's own settings.
 pub(super) const TOPIC_SOURCE: i8 = 1;

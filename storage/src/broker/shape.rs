@@ -34,6 +34,7 @@ enum Kind {
     Texts,
     Structs(&'static [Part]),
     Nested(&'static [Part]),
+    Optional(&'static [Part]),
 }
 
 /// A field of fixed length.
@@ -76,6 +77,12 @@ pub const fn structs(parts: &'static [Part]) -> Part {
 #[must_use]
 pub const fn nested(parts: &'static [Part]) -> Part {
     Part::new(Kind::Nested(parts))
+}
+
+/// A structure that may be missing: a byte, negative if it is, comes before it.
+#[must_use]
+pub const fn optional(parts: &'static [Part]) -> Part {
+    Part::new(Kind::Optional(parts))
 }
 
 impl Part {
@@ -151,6 +158,11 @@ impl Walk<'_> {
                     }
                 }
                 Kind::Nested(parts) => self.structure(parts)?,
+                Kind::Optional(parts) => {
+                    if i8::from_be_bytes([self.take(1)?[0]]) >= 0 {
+                        self.structure(parts)?;
+                    }
+                }
             }
         }
         if self.flexible { self.tagged_fields() } else { Ok(()) }
@@ -258,6 +270,11 @@ pub(super) mod tests {
                     (0..elements).for_each(|_| body.extend(sample(parts, version, flexible, elements)));
                 }
                 Kind::Nested(parts) => body.extend(sample(parts, version, flexible, elements)),
+                Kind::Optional(_) if elements == 0 => body.push(0xff),
+                Kind::Optional(parts) => {
+                    body.push(1);
+                    body.extend(sample(parts, version, flexible, elements));
+                }
             }
         }
         if flexible {
@@ -266,8 +283,14 @@ pub(super) mod tests {
         body
     }
 
-    const PARTS: &[Part] =
-        &[text(), fixed(4), structs(&[bytes(), values(8), texts().since(2)]), nested(&[text()]), fixed(1).until(1)];
+    const PARTS: &[Part] = &[
+        text(),
+        fixed(4),
+        structs(&[bytes(), values(8), texts().since(2)]),
+        nested(&[text()]),
+        optional(&[text()]),
+        fixed(1).until(1),
+    ];
 
     #[test]
     fn follows_the_outline_of_each_version() {

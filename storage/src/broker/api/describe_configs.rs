@@ -90,11 +90,18 @@ fn of_topic(
 /// The broker's own settings, and what holds for topics that set nothing. None of them can be altered while it runs.
 fn of_broker(node: &Node, message: &DescribeConfigsRequest) -> Vec<DescribeConfigsResourceResult> {
     let options = &node.options;
+    let kind = match (&options.tls, &options.users) {
+        (None, None) => "PLAINTEXT",
+        (Some(_), None) => "SSL",
+        (None, Some(_)) => "SASL_PLAINTEXT",
+        (Some(_), Some(_)) => "SASL_SSL",
+    };
     let own = [
+        ("advertised.listeners", SettingKind::List, format!("{kind}://{}:{}", node.host, node.port)),
         ("auto.create.topics.enable", SettingKind::Boolean, options.auto_create.to_string()),
         ("broker.id", SettingKind::Int, NODE_ID.0.to_string()),
         ("default.replication.factor", SettingKind::Int, "1".to_owned()),
-        ("listeners", SettingKind::Text, options.listen.clone()),
+        ("listeners", SettingKind::List, format!("{kind}://{}", options.listen)),
         ("max.connections", SettingKind::Int, options.max_connections.to_string()),
         ("node.id", SettingKind::Int, NODE_ID.0.to_string()),
         ("num.partitions", SettingKind::Int, options.default_partitions.to_string()),

@@ -59,7 +59,7 @@ fn handle(node: &Arc<Node>, mut request: Request) -> Result<Response<Body>, Prot
 
 /// What may be done with a topic, as bits: read (3), write, create, delete, alter, describe (8), describe and alter its settings
 /// (10, 11). Who is connected may do everything.
-const OF_TOPIC: i32 = 0b1101_1111_1000;
+pub(super) const OF_TOPIC: i32 = 0b1101_1111_1000;
 
 fn answer(node: &Node, message: &MetadataRequest, version: i16, create: bool) -> MetadataResponse {
     let topics = match &message.topics {

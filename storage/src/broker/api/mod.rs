@@ -1,6 +1,7 @@
 //! The registry of Kafka APIs: each is one file, and one line here.
 
 mod alter_configs;
+mod alter_partition_reassignments;
 mod api_versions;
 mod create_partitions;
 mod create_topics;
@@ -11,6 +12,8 @@ mod describe_cluster;
 mod describe_configs;
 mod describe_groups;
 mod describe_log_dirs;
+mod describe_topic_partitions;
+mod elect_leaders;
 mod fetch;
 mod find_coordinator;
 mod heartbeat;
@@ -18,8 +21,10 @@ mod incremental_alter_configs;
 mod init_producer_id;
 mod join_group;
 mod leave_group;
+mod list_config_resources;
 mod list_groups;
 mod list_offsets;
+mod list_partition_reassignments;
 mod metadata;
 mod offset_commit;
 mod offset_delete;
@@ -64,6 +69,11 @@ pub(super) static REGISTRY: &[&Api] = &[
     &create_partitions::API,
     &incremental_alter_configs::API,
     &describe_cluster::API,
+    &describe_topic_partitions::API,
+    &list_config_resources::API,
+    &elect_leaders::API,
+    &alter_partition_reassignments::API,
+    &list_partition_reassignments::API,
     &delete_groups::API,
     &offset_delete::API,
     &init_producer_id::API,
