@@ -3,21 +3,14 @@
 //! The block is compressed where it lies: there is no copy of the records as they are. Compression is the largest part of
 //! what a block costs on its way to the log, and copies are the next.
 
-use std::io::{self, Write};
+use std::io;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use cartlog_storage::log::{self, BatchHeader, HEADER_LENGTH, Offset, put_varint};
-use lz4::liblz4::BlockMode;
-use lz4::{BlockSize, ContentChecksum, EncoderBuilder};
 
 use super::header::BlockHeaders;
 use super::options::Compression;
 
-/// LZ4's level. A negative one is that of its command's `--fast`: events are compressed at 800 MB/s in place of 470, to
-/// less than a hundredth more.
-const LZ4_LEVEL: i32 = -3;
-/// zstd's own default.
-const ZSTD_LEVEL: i32 = 3;
 /// What stands for no producer id, epoch and sequence number.
 const NONE: i8 = -1;
 
@@ -36,30 +29,13 @@ pub(super) fn encode(
     let mut batch = BytesMut::with_capacity(HEADER_LENGTH + value.len() / 2);
     batch.put_bytes(0, HEADER_LENGTH);
     let compression = match compression {
-        Compression::None => {
-            record.iter().for_each(|part| batch.put_slice(part));
-            log::Compression::None
-        }
-        Compression::Lz4 => {
-            // The batch has a checksum of its own. Blocks that depend on each other Kafka doesn't read (KIP-57).
-            let mut encoder = EncoderBuilder::new()
-                .block_mode(BlockMode::Independent)
-                .block_size(BlockSize::Max256KB)
-                .checksum(ContentChecksum::NoChecksum)
-                .auto_flush(true)
-                .level(LZ4_LEVEL.cast_unsigned())
-                .build((&mut batch).writer())?;
-            record.iter().try_for_each(|part| encoder.write_all(part))?;
-            encoder.finish().1?;
-            log::Compression::Lz4
-        }
-        Compression::Zstd => {
-            let mut encoder = zstd::stream::Encoder::new((&mut batch).writer(), ZSTD_LEVEL)?;
-            record.iter().try_for_each(|part| encoder.write_all(part))?;
-            encoder.finish()?;
-            log::Compression::Zstd
-        }
+        Compression::None => log::Compression::None,
+        Compression::Lz4 => log::Compression::Lz4,
+        Compression::Zstd => log::Compression::Zstd,
     };
+    log::compress(compression, (&mut batch).writer(), |records| {
+        record.iter().try_for_each(|part| records.write_all(part))
+    })?;
     let mut header = BatchHeader {
         base_offset: Offset(0),
         size: batch.len(),

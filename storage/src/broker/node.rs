@@ -88,9 +88,10 @@ pub(super) async fn closed(closing: &mut watch::Receiver<bool>) {
 pub(super) fn error_code(error: &LogError) -> ResponseError {
     match error {
         LogError::Batch(batch) => match batch {
-            BatchError::Truncated { .. } | BatchError::Length(_) | BatchError::Checksum { .. } => {
-                ResponseError::CorruptMessage
-            }
+            BatchError::Truncated { .. }
+            | BatchError::Length(_)
+            | BatchError::Checksum { .. }
+            | BatchError::Records(_) => ResponseError::CorruptMessage,
             BatchError::TooLarge { .. } => ResponseError::MessageTooLarge,
             BatchError::Transactional => ResponseError::InvalidTxnState,
             BatchError::Compression(_) => ResponseError::UnsupportedCompressionType,

@@ -106,6 +106,12 @@ pub enum BatchError {
     /// A compression that doesn't exist.
     #[error("record batch with unknown compression {0}")]
     Compression(u8),
+    /// Records that can't be read, though the checksum is right.
+    #[error("record batch whose records can't be read: {0}")]
+    Records(String),
+    /// Records without a key, by their numbers in the batch, where the last of each key is to be kept.
+    #[error("{} record(s) without a key, the first of them number {}; a compacted topic takes none", _0.len(), _0.first().unwrap_or(&0))]
+    WithoutKey(Vec<i32>),
     /// Timestamps that can't be.
     #[error("record batch with time {0}; milliseconds since 1970 or -1 are expected")]
     Timestamp(i64),
@@ -132,12 +138,15 @@ pub enum Compression {
 pub struct Attributes(pub i16);
 
 impl Attributes {
+    /// The bits that say how the records are compressed.
+    pub(super) const COMPRESSION: i16 = 0b111;
+
     /// The compression of the records.
     ///
     /// # Errors
     /// [`BatchError::Compression`] for the values 5 to 7.
     pub fn compression(self) -> Result<Compression, BatchError> {
-        match self.0 & 0b111 {
+        match self.0 & Self::COMPRESSION {
             0 => Ok(Compression::None),
             1 => Ok(Compression::Gzip),
             2 => Ok(Compression::Snappy),

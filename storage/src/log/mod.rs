@@ -5,8 +5,9 @@
 //! filled in. Beside each `.log` stand its sparse `.index` (offset → position) and `.timeindex` (time → offset), in
 //! Kafka's encoding, so that Kafka's own tools read a stopped log.
 //!
-//! Deliberately absent: sockets and protocol messages (they are the broker's), and record decoding on the way in or out
-//! (a batch is opaque but for its 61-byte header; only a search by time looks inside).
+//! Deliberately absent: sockets and protocol messages (they are the broker's), and record decoding on the way in or out:
+//! a batch is opaque but for its 61-byte header. Only a search by time looks inside, and an append where the topic asks
+//! for it by its settings (keys for `cleanup.policy=compact`, another `compression.type`).
 //!
 //! Durability: [`Partition::append`] leaves a batch in the page cache, where it survives the death of the process.
 //! [`Partition::wait_durable`] returns when it is on disk; one `fsync` serves all who wait at that moment.
@@ -30,6 +31,7 @@ mod administration;
 mod batch;
 mod catalogue;
 mod checkpoint;
+mod compress;
 #[cfg(test)]
 mod crash_tests;
 mod error;
@@ -55,6 +57,7 @@ mod writer;
 #[cfg(test)]
 pub(crate) use batch::tests::batch as batch_for_tests;
 pub use batch::{Attributes, BatchError, BatchHeader, Compression, HEADER_LENGTH, Offset};
+pub use compress::compress;
 pub use error::LogError;
 pub use options::{LogOptions, MAXIMUM_PARTITIONS, TimestampType};
 pub use partition::{Appended, Partition, Read, Subscription, TimedOffset, Traffic};

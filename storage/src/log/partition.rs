@@ -16,6 +16,7 @@ mod subscription;
 mod times;
 mod traffic;
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak};
 use std::time::{Instant, SystemTime};
@@ -27,12 +28,14 @@ pub use self::subscription::Subscription;
 use self::subscription::Waiters;
 use self::traffic::Counters;
 pub use self::traffic::Traffic;
-use super::batch::{BatchHeader, Offset};
+use super::batch::{BatchError, BatchHeader, Offset};
 use super::checkpoint::Checkpoint;
+use super::compress::compressed_anew;
 use super::error::LogError;
 use super::flush::{FlushQueue, FlushState};
 use super::options::TimestampType;
 use super::producers::{Producers, Verdict};
+use super::records::without_key;
 use super::segment::{Location, Segment};
 use super::settings::PartitionLimits;
 use super::slice::LogSlice;
@@ -220,7 +223,15 @@ impl Partition {
 
     fn try_append(&self, batch: &[u8]) -> Result<Appended, LogError> {
         let limits = self.limits();
-        let mut header = BatchHeader::of_produced(batch, limits.max_batch_bytes as usize)?;
+        let maximum = limits.max_batch_bytes as usize;
+        let mut header = BatchHeader::of_produced(batch, maximum)?;
+        if limits.needs_keys {
+            check_keys(&header, batch)?;
+        }
+        let batch = &*match limits.compression {
+            Some(wanted) => compressed_anew(&mut header, batch, wanted, maximum)?,
+            None => Cow::Borrowed(batch),
+        };
         header.leader_epoch = LEADER_EPOCH;
         let append_time_ms = (limits.timestamp_type == TimestampType::LogAppendTime).then(now_ms);
         if let Some(time_ms) = append_time_ms {
@@ -359,4 +370,9 @@ fn now_ms() -> i64 {
 /// The folder of a partition, as Kafka names it.
 pub(super) fn partition_folder(topic: &str, index: i32) -> String {
     format!("{topic}-{index}")
+}
+/// Checks that each record has a key.
+fn check_keys(header: &BatchHeader, batch: &[u8]) -> Result<(), BatchError> {
+    let missing = without_key(header, batch).map_err(|error| BatchError::Records(error.to_string()))?;
+    if missing.is_empty() { Ok(()) } else { Err(BatchError::WithoutKey(missing)) }
 }

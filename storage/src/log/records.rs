@@ -12,7 +12,7 @@ use super::batch::{BatchHeader, Compression, HEADER_LENGTH, Offset};
 use super::partition::TimedOffset;
 
 /// The start of a snappy stream in Xerial's framing, which Java's clients write.
-const XERIAL_MAGIC: &[u8] = b"\x82SNAPPY\0";
+pub(super) const XERIAL_MAGIC: &[u8] = b"\x82SNAPPY\0";
 /// Its magic, version and compatible version.
 const XERIAL_HEADER: usize = 16;
 /// The largest a snappy block may say that it becomes; Kafka's own batches stay far below.
@@ -47,6 +47,24 @@ pub(super) fn find_latest(batch: &[u8], from: Offset) -> io::Result<Option<Timed
     Ok(latest)
 }
 
+/// The records of a batch that have no key, by their numbers. `batch` is the whole batch.
+///
+/// # Errors
+/// As [`find_time`].
+pub(super) fn without_key(header: &BatchHeader, batch: &[u8]) -> io::Result<Vec<i32>> {
+    let mut found = Vec::new();
+    walk(header, batch, |number, record| {
+        record.read_exact(&mut [0])?;
+        read_varint(record)?;
+        read_varint(record)?;
+        if read_varint(record)? < 0 {
+            found.push(number);
+        }
+        Ok(true)
+    })?;
+    Ok(found)
+}
+
 /// The records of the batch with this header as a stream of what they were before compression. How much comes out is for the reader
 /// to bound; only snappy, which can't be streamed, is bounded here (64 MiB).
 ///
@@ -74,18 +92,28 @@ fn visit(batch: &[u8], from: Offset, mut look: impl FnMut(TimedOffset) -> bool) 
         }
         return Ok(());
     }
-    let mut records = decompress(&header, batch)?;
-    for _ in 0..header.record_count {
+    walk(&header, batch, |_, record| {
+        record.read_exact(&mut [0])?;
+        let found = TimedOffset {
+            timestamp_ms: header.base_timestamp_ms.saturating_add(read_varint(record)?),
+            offset: Offset(header.base_offset.0.saturating_add(read_varint(record)?)),
+        };
+        Ok(found.offset < from || look(found))
+    })
+}
+
+/// Runs `look` on each record with its number, from its attributes on, until it says that it has seen enough.
+fn walk(
+    header: &BatchHeader,
+    batch: &[u8],
+    mut look: impl FnMut(i32, &mut dyn Read) -> io::Result<bool>,
+) -> io::Result<()> {
+    let mut records = decompress(header, batch)?;
+    for number in 0..header.record_count {
         let length = read_varint(&mut records)?;
         let length = u64::try_from(length).map_err(|_| invalid(format!("a record of {length} bytes")))?;
         let mut record = (&mut records).take(length);
-        let mut attributes = [0];
-        record.read_exact(&mut attributes)?;
-        let found = TimedOffset {
-            timestamp_ms: header.base_timestamp_ms.saturating_add(read_varint(&mut record)?),
-            offset: Offset(header.base_offset.0.saturating_add(read_varint(&mut record)?)),
-        };
-        if found.offset >= from && !look(found) {
+        if !look(number, &mut record)? {
             return Ok(());
         }
         io::copy(&mut record, &mut io::sink())?;
@@ -101,7 +129,7 @@ fn invalid(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Er
 ///
 /// # Errors
 /// `InvalidData` for a longer one, and those of the reader.
-pub fn read_varint(reader: &mut impl Read) -> io::Result<i64> {
+pub fn read_varint(reader: &mut (impl Read + ?Sized)) -> io::Result<i64> {
     let (mut bits, mut shift) = (0_u64, 0);
     loop {
         let mut byte = [0];

@@ -11,6 +11,7 @@ use std::ops::RangeInclusive;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::batch::Compression;
 use super::error::LogError;
 use super::options::{LogOptions, TimestampType};
 
@@ -141,7 +142,7 @@ impl Setting {
 /// # fn main() -> Result<(), cartlog_storage::log::LogError> {
 /// let mut config = TopicConfig::default();
 /// config.set("retention.ms", "86400000")?;
-/// assert!(config.set("compression.type", "zstd").is_err());
+/// assert!(config.set("preallocate", "true").is_err());
 /// # Ok(())
 /// # }
 /// ```
@@ -253,6 +254,10 @@ pub(super) struct PartitionLimits {
     pub(super) flush_messages: i64,
     pub(super) flush_ms: i64,
     pub(super) timestamp_type: TimestampType,
+    /// How records are compressed, whatever their producer has done.
+    pub(super) compression: Option<Compression>,
+    /// Whether each record must have a key.
+    pub(super) needs_keys: bool,
 }
 
 impl PartitionLimits {
@@ -260,7 +265,8 @@ impl PartitionLimits {
     pub(super) fn of(config: &TopicConfig, options: &LogOptions) -> Self {
         let number = |setting| config.number(setting, options);
         let size = |setting| u32::try_from(number(setting)).unwrap_or(u32::MAX);
-        let is_kept = config.effective(&CLEANUP_POLICY, options) == SettingValue::Word(COMPACT);
+        let policy = config.effective(&CLEANUP_POLICY, options);
+        let is_kept = policy == SettingValue::Word(COMPACT);
         let retention = |setting| if is_kept { UNLIMITED } else { number(setting) };
         Self {
             index_interval_bytes: size(&INDEX_INTERVAL_BYTES),
@@ -276,6 +282,15 @@ impl PartitionLimits {
                 SettingValue::Word(LOG_APPEND_TIME) => TimestampType::LogAppendTime,
                 _ => TimestampType::CreateTime,
             },
+            compression: match config.effective(&COMPRESSION_TYPE, options) {
+                SettingValue::Word("uncompressed") => Some(Compression::None),
+                SettingValue::Word("gzip") => Some(Compression::Gzip),
+                SettingValue::Word("snappy") => Some(Compression::Snappy),
+                SettingValue::Word("lz4") => Some(Compression::Lz4),
+                SettingValue::Word("zstd") => Some(Compression::Zstd),
+                _ => None,
+            },
+            needs_keys: policy != SettingValue::Word(DELETE),
         }
     }
 }
@@ -292,8 +307,8 @@ static CLEANUP_POLICY: Setting = Setting {
     broker_name: "log.cleanup.policy",
     kind: SettingKind::List,
     documentation: "What becomes of old segments: delete removes them by age and size; compact keeps the last record of \
-                    each key at least. Nothing is compacted here (as with log.cleaner.enable=false), so that compact \
-                    keeps all records, and both together are as delete.",
+                    each key at least, and takes no record without a key. Nothing is compacted here (as with \
+                    log.cleaner.enable=false), so that compact keeps all records, and both together are as delete.",
     accepts: Accepts::Words(&[DELETE, COMPACT, "compact,delete", "delete,compact"]),
     default: |_| SettingValue::Word(DELETE),
 };
@@ -302,8 +317,9 @@ static COMPRESSION_TYPE: Setting = Setting {
     name: "compression.type",
     broker_name: "compression.type",
     kind: SettingKind::Text,
-    documentation: "How batches are compressed on disk: as their producers compressed them.",
-    accepts: Accepts::Words(&["producer"]),
+    documentation: "How batches are compressed on disk: as their producers compressed them, which costs nothing, or \
+                    anew when they arrive.",
+    accepts: Accepts::Words(&["producer", "uncompressed", "gzip", "snappy", "lz4", "zstd"]),
     default: |_| SettingValue::Word("producer"),
 };
 
@@ -537,7 +553,7 @@ mod tests {
         let mut config = TopicConfig::default();
         for (name, value) in [
             ("cleanup.policy", "archive"),
-            ("compression.type", "zstd"),
+            ("compression.type", "brotli"),
             ("min.insync.replicas", "2"),
             ("retention.ms", "-2"),
             ("segment.bytes", "1023"),
@@ -563,7 +579,7 @@ mod tests {
         config.set("retention.ms", "-1").unwrap();
         let text = serde_json::to_string(&config).unwrap();
         assert_eq!(serde_json::from_str::<TopicConfig>(&text).unwrap(), config);
-        for wrong in [r#"{"no.such":1}"#, r#"{"compression.type":"zstd"}"#, r#"{"segment.bytes":null}"#] {
+        for wrong in [r#"{"no.such":1}"#, r#"{"compression.type":"brotli"}"#, r#"{"segment.bytes":null}"#] {
             assert!(serde_json::from_str::<TopicConfig>(wrong).is_err(), "{wrong}");
         }
     }

@@ -12,14 +12,16 @@ use std::time::Duration;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::TopicName;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, ProduceRequest};
-use kafka_protocol::messages::produce_response::{PartitionProduceResponse, ProduceResponse, TopicProduceResponse};
+use kafka_protocol::messages::produce_response::{
+    BatchIndexAndErrorMessage, PartitionProduceResponse, ProduceResponse, TopicProduceResponse,
+};
 
 use super::{Api, refuse};
 use crate::broker::error::ProtocolError;
 use crate::broker::node::{Node, error_code, text};
 use crate::broker::session::{Body, Request, Response};
 use crate::broker::shape::{self, Part};
-use crate::log::{Appended, LogError, Offset, Partition, Topic};
+use crate::log::{Appended, BatchError, LogError, Offset, Partition, Topic};
 
 const PARTITION: &[Part] = &[shape::fixed(4), shape::bytes()];
 const TOPIC: &[Part] = &[shape::text(), shape::structs(PARTITION)];
@@ -59,10 +61,13 @@ fn handle(node: &Arc<Node>, mut request: Request) -> Result<Response<Body>, Prot
         for (partition_at, partition) in data.partition_data.iter().enumerate() {
             let blank = PartitionProduceResponse::default().with_index(partition.index).with_log_append_time_ms(-1);
             let result = if !valid_acks {
-                Err((ResponseError::InvalidRequiredAcks, format!("acks={}: 0, 1 or -1 are expected", message.acks)))
+                Err(Refused::new(
+                    ResponseError::InvalidRequiredAcks,
+                    format!("acks={}: 0, 1 or -1 are expected", message.acks),
+                ))
             } else if message.transactional_id.is_some() {
                 let reason = "this broker offers no transactions; leave transactional.id empty".to_owned();
-                Err((ResponseError::TransactionalIdAuthorizationFailed, reason))
+                Err(Refused::new(ResponseError::TransactionalIdAuthorizationFailed, reason))
             } else {
                 append(topic.as_deref(), partition)
             };
@@ -75,11 +80,11 @@ fn handle(node: &Arc<Node>, mut request: Request) -> Result<Response<Body>, Prot
                         .with_log_append_time_ms(appended.append_time_ms.unwrap_or(-1))
                         .with_log_start_offset(start.0)
                 }
-                Err((error, reason)) if message.acks == ACKS_NONE => {
+                Err(refused) if message.acks == ACKS_NONE => {
                     // There is no answer to put the error in: closing the connection is the only sign.
-                    return Err(ProtocolError::UnacknowledgedAppend(format!("{error}: {reason}")));
+                    return Err(ProtocolError::UnacknowledgedAppend(format!("{}: {}", refused.error, refused.reason)));
                 }
-                Err((error, reason)) => refused(blank, error, reason),
+                Err(refused) => refused.told(blank),
             });
         }
         // A copy of the name: a slice of the request would keep all its bytes until the answer is sent.
@@ -99,46 +104,69 @@ fn handle(node: &Arc<Node>, mut request: Request) -> Result<Response<Body>, Prot
     }
 }
 
-fn append(
-    topic: Option<&Topic>,
-    data: &PartitionProduceData,
-) -> Result<(Arc<Partition>, Appended), (ResponseError, String)> {
+fn append(topic: Option<&Topic>, data: &PartitionProduceData) -> Result<(Arc<Partition>, Appended), Refused> {
     let partition = topic.and_then(|topic| topic.partition(data.index)).ok_or_else(|| {
-        (ResponseError::UnknownTopicOrPartition, format!("there is no partition {} of that topic", data.index))
+        let reason = format!("there is no partition {} of that topic", data.index);
+        Refused::new(ResponseError::UnknownTopicOrPartition, reason)
     })?;
     let records = data.records.as_deref().unwrap_or_default();
     if records.is_empty() {
-        return Err((ResponseError::InvalidRecord, "the request holds no record batch".to_owned()));
+        return Err(Refused::new(ResponseError::InvalidRecord, "the request holds no record batch".to_owned()));
     }
     match partition.append(records) {
         Ok(appended) => Ok((Arc::clone(partition), appended)),
-        Err(error) => Err(explained(&error)),
+        Err(error) => Err(Refused::from(&error)),
     }
 }
 
 async fn wait_durable(response: &mut ProduceResponse, unsynced: Vec<Unsynced>, patience: Duration) {
     let deadline = tokio::time::Instant::now() + patience;
     for wait in unsynced {
-        let (error, reason) = match tokio::time::timeout_at(deadline, wait.log.wait_durable(wait.next_offset)).await {
+        let refused = match tokio::time::timeout_at(deadline, wait.log.wait_durable(wait.next_offset)).await {
             Ok(Ok(())) => continue,
-            Ok(Err(error)) => explained(&error),
-            Err(_) => (ResponseError::RequestTimedOut, "the batch was not on disk in time".to_owned()),
+            Ok(Err(error)) => Refused::from(&error),
+            Err(_) => Refused::new(ResponseError::RequestTimedOut, "the batch was not on disk in time".to_owned()),
         };
         let partitions = response.responses.get_mut(wait.topic).map(|topic| &mut topic.partition_responses);
         if let Some(partition) = partitions.and_then(|partitions| partitions.get_mut(wait.partition)) {
-            *partition = refused(std::mem::take(partition), error, reason);
+            *partition = refused.told(std::mem::take(partition));
         }
     }
 }
 
-fn explained(error: &LogError) -> (ResponseError, String) {
-    (error_code(error), error.to_string())
+/// Why a batch was not taken.
+struct Refused {
+    error: ResponseError,
+    reason: String,
+    /// The numbers of the records that are at fault, if the others are not (KIP-467).
+    records: Vec<i32>,
 }
 
-fn refused(response: PartitionProduceResponse, error: ResponseError, reason: String) -> PartitionProduceResponse {
-    response
-        .with_error_code(error.code())
-        .with_error_message(Some(text(reason)))
-        .with_base_offset(-1)
-        .with_log_start_offset(-1)
+impl Refused {
+    fn new(error: ResponseError, reason: String) -> Self {
+        Self { error, reason, records: Vec::new() }
+    }
+
+    fn told(self, response: PartitionProduceResponse) -> PartitionProduceResponse {
+        let at_fault = |number| {
+            let message = text("a record of a compacted topic needs a key");
+            BatchIndexAndErrorMessage::default().with_batch_index(number).with_batch_index_error_message(Some(message))
+        };
+        response
+            .with_error_code(self.error.code())
+            .with_error_message(Some(text(self.reason)))
+            .with_record_errors(self.records.into_iter().map(at_fault).collect())
+            .with_base_offset(-1)
+            .with_log_start_offset(-1)
+    }
+}
+
+impl From<&LogError> for Refused {
+    fn from(error: &LogError) -> Self {
+        let records = match error {
+            LogError::Batch(BatchError::WithoutKey(records)) => records.clone(),
+            _ => Vec::new(),
+        };
+        Self { error: error_code(error), reason: error.to_string(), records }
+    }
 }
