@@ -155,3 +155,28 @@ def test_kafkajs_admin(server, topic):
         "created": 2, "limit": "500000", "grown": 5, "offsets": [4, 10], "committed": 7, "listed": True,
         "state": "Empty", "forgotten": True, "brokers": 1, "deleted": True,
     }
+
+
+def test_a_cluster_of_one_has_nothing_to_elect_or_to_move(server, topic):
+    create(server.address, topic, 3)
+    admin = KafkaAdminClient(bootstrap_servers=server.address)
+    try:
+        described = admin.describe_topic_partitions([topic], response_partition_limit=2)
+        assert [part["partition_index"] for part in described["topics"][0]["partitions"]] == [0, 1]
+        cursor = described["next_cursor"]
+        assert (cursor["topic_name"], cursor["partition_index"]) == (topic, 2)
+        rest = admin.describe_topic_partitions([topic], response_partition_limit=2, cursor=cursor)
+        assert [part["partition_index"] for part in rest["topics"][0]["partitions"]] == [2]
+        assert rest["next_cursor"] is None
+        node = rest["topics"][0]["partitions"][0]["leader_id"]
+        # 84: ELECTION_NOT_NEEDED.
+        (elected, partitions), = [result[:2] for result in admin.elect_leaders(0, {topic: [0, 1, 2]}).replica_election_results]
+        assert elected == topic and sorted(part[:2] for part in partitions) == [(0, 84), (1, 84), (2, 84)]
+        first = PythonPartition(topic, 0)
+        assert admin.alter_partition_reassignments({first: [node]}) == {first: None}
+        assert admin.list_partition_reassignments() == {}
+        assert admin.alter_partition_reassignments({first: [node, node + 1]})[first] is not None
+        resources = admin.list_config_resources()
+        assert topic in resources["topic"] and str(node) in resources["broker"]
+    finally:
+        admin.close()

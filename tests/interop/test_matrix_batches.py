@@ -1,12 +1,12 @@
 """Every client's batches, in every compression, read by every other client; and seeking by time."""
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import KafkaError, Producer
 
 from clients import CLIENTS, EVERY_COMPRESSION
 from conftest import TOPICS
 from servers import offers
-from test_clients import create
+from test_clients import consume, create, produce
 
 ROWS = 40
 JOIN_GROUP, INIT_PRODUCER_ID = 11, 22
@@ -56,6 +56,51 @@ def test_several_partitions_are_read(client, server, topic):
     for partition in range(3):
         offsets = [offset for at, offset, _ in got if at == partition]
         assert offsets == list(range(len(offsets)))
+
+
+@pytest.fixture(scope="module")
+def compressed_anew(server):
+    """A topic for each compression that a topic may want, into which producers wrote with every other."""
+    topics = {}
+    for wanted in ["uncompressed", "gzip", "snappy", "lz4", "zstd"]:
+        topic, expected = next(TOPICS), []
+        create(server.address, topic, 1, **{"compression.type": wanted})
+        for kind in EVERY_COMPRESSION:
+            values = [f"{kind} {number} {'x' * 2000}".encode() for number in range(ROWS)]
+            produce(server.address, topic, values, **{"compression.type": kind, "enable.idempotence": kind == "gzip"})
+            expected += values
+        topics[topic] = [(0, offset, value) for offset, value in enumerate(expected)]
+    return topics
+
+
+@named(CLIENTS)
+def test_what_a_topic_compresses_anew_is_read(client, server, compressed_anew):
+    needs_groups(client, server)
+    for topic, expected in compressed_anew.items():
+        assert client.read(server.address, topic, 1, len(expected)) == expected
+
+
+def test_a_compacted_topic_takes_no_record_without_a_key(server, topic):
+    """A batch with such a record is refused; its records say which of them was at fault."""
+    create(server.address, topic, 1, **{"cleanup.policy": "compact"})
+    producer = Producer({"bootstrap.servers": server.address, "linger.ms": 500, "compression.type": "zstd"})
+    told = {}
+
+    def send(key, value):
+        producer.produce(topic, value, key=key, on_delivery=lambda error, message: told.update({message.value(): error}))
+
+    for number in range(20):
+        send(None if number in (3, 17) else b"key", f"refused {number}".encode())
+    assert producer.flush(20) == 0
+    assert {value: error.code() for value, error in told.items()} == {
+        f"refused {number}".encode(): KafkaError.INVALID_RECORD if number in (3, 17) else KafkaError._INVALID_DIFFERENT_RECORD
+        for number in range(20)
+    }
+    told.clear()
+    send(b"key", b"taken")
+    assert producer.flush(20) == 0
+    assert told == {b"taken": None}
+    assert consume(server.address, topic, 1, 1) == [b"taken"]
 
 
 @pytest.fixture(scope="module")

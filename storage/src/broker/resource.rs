@@ -11,6 +11,8 @@ use crate::log::{LogError, LogOptions, Setting, SettingKind, Topic, TopicConfig}
 pub(super) const TOPIC: i8 = 2;
 /// The number of brokers.
 pub(super) const BROKER: i8 = 4;
+/// The number of consumer groups.
+pub(super) const GROUP: i8 = 32;
 
 /// The source of a value as the protocol tells it: the topic's own settings.
 pub(super) const TOPIC_SOURCE: i8 = 1;
@@ -29,6 +31,8 @@ pub(super) enum Resource {
     Topic(Arc<Topic>),
     /// The broker.
     Broker,
+    /// A consumer group, which has no settings of its own here: its members bring theirs.
+    Group,
 }
 
 impl Resource {
@@ -40,6 +44,7 @@ impl Resource {
             }
             BROKER if name.is_empty() || name == NODE_ID.0.to_string() => Ok(Self::Broker),
             BROKER => Err((ResponseError::InvalidRequest, format!("there is no broker {name:?}, only {}", NODE_ID.0))),
+            GROUP if !name.is_empty() => Ok(Self::Group),
             _ => Err((ResponseError::InvalidRequest, format!("resources of type {kind} have no settings here"))),
         }
     }
@@ -52,6 +57,7 @@ impl Resource {
                 let reason = "settings of the broker are given when it starts; only topics' can be altered".to_owned();
                 Err((ResponseError::InvalidRequest, reason))
             }
+            Self::Group => Err((ResponseError::InvalidRequest, "groups have no settings here".to_owned())),
         }
     }
 }

@@ -748,6 +748,32 @@ fn old_segments_go_by_time_and_by_size() {
 }
 
 #[test]
+fn records_are_looked_into_where_the_topic_asks_for_it() {
+    let bench = Bench::new(1 << 20);
+    let log = bench.open();
+    let partition = events(&log);
+    let set = |name: &str, value: &str| log.alter_topic("events", |config| config.set(name, value)).unwrap();
+    let stored = |offset| {
+        let bytes = partition.read(Offset(offset), 1 << 20, true).unwrap().batches.read_all().unwrap();
+        BatchHeader::of_produced(&bytes, bytes.len()).unwrap()
+    };
+    let sent = batch(3, 1000, &[b'x'; 500]);
+    set("compression.type", "zstd");
+    partition.append(&sent).unwrap();
+    let header = stored(0);
+    assert_eq!((header.attributes.compression(), header.record_count), (Ok(Compression::Zstd), 3));
+    assert!(header.size < sent.len() / 2, "{} of {} bytes", header.size, sent.len());
+    set("cleanup.policy", "compact");
+    let refused = partition.append(&sent).unwrap_err();
+    assert!(matches!(&refused, LogError::Batch(BatchError::WithoutKey(records)) if *records == [0, 1, 2]), "{refused}");
+    assert_eq!(partition.end(), Offset(3));
+    set("cleanup.policy", "delete");
+    set("compression.type", "producer");
+    partition.append(&sent).unwrap();
+    assert_eq!(stored(3).size, sent.len());
+}
+
+#[test]
 fn settings_take_effect_at_once_and_survive() {
     let bench = Bench::new(1 << 20);
     let log = bench.open();

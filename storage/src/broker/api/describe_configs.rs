@@ -53,6 +53,7 @@ fn describe(
             SETTINGS.iter().map(|setting| of_topic(node, topic.config(), setting, message)).collect()
         }
         Resource::Broker => of_broker(node, message),
+        Resource::Group => Vec::new(),
     };
     if let Some(keys) = &wanted.configuration_keys {
         // Some clients send an empty list when they want everything.

@@ -10,7 +10,7 @@ use kafka_protocol::messages::list_config_resources_response::{ConfigResource, L
 use super::{Api, refuse};
 use crate::broker::error::ProtocolError;
 use crate::broker::node::{NODE_ID, Node, text};
-use crate::broker::resource::{BROKER, TOPIC};
+use crate::broker::resource::{BROKER, GROUP, TOPIC};
 use crate::broker::session::{Body, Request, Response};
 use crate::broker::shape;
 
@@ -27,7 +27,7 @@ pub(super) static API: Api = Api {
 };
 
 /// Kinds of resources that Kafka has and that have no settings here: loggers of brokers, client metrics, groups.
-const WITHOUT_SETTINGS: [i8; 3] = [8, 16, 32];
+const WITHOUT_SETTINGS: [i8; 3] = [8, 16, GROUP];
 
 fn handle(node: &Arc<Node>, mut request: Request) -> Result<Response<Body>, ProtocolError> {
     let message: ListConfigResourcesRequest = request.decode()?;
