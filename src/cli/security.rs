@@ -28,6 +28,19 @@ pub(super) struct SecurityFile {
     password_file: Option<PathBuf>,
 }
 
+/// The flag among those for connections to other brokers that was typed, if one was. A variable is for all commands.
+pub(super) fn typed_for_clients(typed: &Security) -> Option<&'static str> {
+    let flags = [
+        ("--tls", "CARTLOG_TLS", typed.tls),
+        ("--tls-ca", "CARTLOG_TLS_CA", typed.tls_ca.is_some()),
+        ("--sasl", "CARTLOG_SASL", typed.sasl.is_some()),
+        ("--username", "CARTLOG_USERNAME", typed.username.is_some()),
+        ("--password-file", "CARTLOG_PASSWORD_FILE", typed.password_file.is_some()),
+    ];
+    let is_typed = |variable, is_given: bool| is_given && std::env::var_os::<&str>(variable).is_none();
+    flags.into_iter().find_map(|(flag, variable, is_given)| is_typed(variable, is_given).then_some(flag))
+}
+
 /// The options of connections to an outside cluster.
 ///
 /// # Errors

@@ -17,7 +17,7 @@ use super::arguments::{Common, GroupOption, GroupSettings, LoadOptions, LogSetti
 use super::group_settings::{GroupFile, group_options};
 use super::log_settings::{LogFile, log_options};
 use super::quantity;
-use super::security::{SecurityFile, client_options};
+use super::security::{SecurityFile, client_options, typed_for_clients};
 use super::summary::Summary;
 use crate::kafka::{ClientOptions, Compression};
 use crate::pipeline::{
@@ -82,6 +82,10 @@ pub(crate) struct Settings {
     pub(crate) brokers: Option<Vec<String>>,
     /// How those brokers are connected to.
     pub(crate) client: ClientOptions,
+    /// Whether brokers were named on the command line, and not for all commands by variable or file.
+    pub(crate) has_typed_brokers: bool,
+    /// The flag for connections to other brokers that was typed, if one was.
+    pub(crate) typed_for_clients: Option<&'static str>,
     /// Certificate and key that were typed; `cartlog broker` shows them to its clients.
     pub(crate) identity: (Option<PathBuf>, Option<PathBuf>),
     /// Topic of the events.
@@ -130,6 +134,8 @@ impl Settings {
             store: common.store.clone().or(file.store.take()).unwrap_or_else(|| "cartlog-data".into()),
             brokers,
             client,
+            has_typed_brokers: common.brokers.is_some() && std::env::var_os("CARTLOG_BROKERS").is_none(),
+            typed_for_clients: typed_for_clients(&common.security),
             identity: (common.security.tls_cert.clone(), common.security.tls_key.clone()),
             topic: common.topic.clone().or(file.topic.take()).unwrap_or_else(|| DEFAULT_TOPIC.to_owned()),
             threads,

@@ -36,6 +36,10 @@ const KNOWN: &[Advice] = &[
         advice: "a certificate is no longer valid; check the clock, and the broker's certificate",
     },
     Advice {
+        words: &["CaUsedAsEndEntity"],
+        advice: "the broker shows the certificate of an authority as its own; give it one that the authority has signed",
+    },
+    Advice {
         words: &["UnknownIssuer", "invalid peer certificate", "BadSignature"],
         advice: "the broker's certificate isn't trusted; name the certificate it comes from with --tls-ca FILE",
     },
@@ -48,6 +52,15 @@ const KNOWN: &[Advice] = &[
         advice: "this port speaks something else, perhaps TLS (--tls)",
     },
 ];
+
+/// What the words of a connection mean that is closed before it says anything.
+const CLOSED_AT_ONCE: &[&str] = &["early eof", "unexpected end of file", "Connection reset"];
+
+/// What may be meant by an error that another try may mend all the same: a broker that is starting closes connections too.
+pub(super) fn guess(words: &str, has_tls: bool) -> Option<&'static str> {
+    let is_closed = CLOSED_AT_ONCE.iter().any(|word| words.contains(word));
+    (is_closed && !has_tls).then_some("if this port speaks TLS, say --tls")
+}
 
 /// What mends this error, if another try doesn't.
 pub(super) fn advice(words: &str) -> Option<&'static str> {
@@ -65,9 +78,13 @@ mod tests {
             ("IO Error: invalid peer certificate: UnknownIssuer", "--tls-ca"),
             ("IO Error: invalid peer certificate: certificate not valid for name \"a\"", "another name"),
             ("IO Error: received corrupt message of type InvalidContentType", "leave --tls away"),
+            ("IO Error: invalid peer certificate: Other(OtherError(CaUsedAsEndEntity))", "authority"),
         ] {
             assert!(advice(words).unwrap().contains(expected), "{words}");
         }
         assert_eq!(advice("IO Error: Connection refused (os error 111)"), None);
+        assert!(guess("Connection is poisoned: IO Error: early eof", false).unwrap().contains("--tls"));
+        assert_eq!(guess("Connection is poisoned: IO Error: early eof", true), None);
+        assert_eq!(guess("IO Error: Connection refused (os error 111)", false), None);
     }
 }

@@ -7,6 +7,7 @@ use rskafka::client::error::ProtocolError;
 use rskafka::client::{Client, ClientBuilder, Credentials, SaslConfig};
 use tokio::runtime::{Builder, Runtime};
 
+use super::advice::guess;
 use super::cluster::Cluster;
 use super::connection::Connector;
 use super::consumer::Consumer;
@@ -111,7 +112,7 @@ impl KafkaClient {
         for address in brokers {
             check_address(address)?;
         }
-        let addresses: Arc<str> = brokers.join(",").into();
+        let addresses: Arc<str> = options.name.clone().unwrap_or_else(|| brokers.join(",")).into();
         if brokers.is_empty() {
             return Err(KafkaError::Address { address: String::new() });
         }
@@ -130,14 +131,24 @@ impl KafkaClient {
         };
         let start = Instant::now();
         let tls = options.tls.as_ref().map(Tls::config).transpose()?;
+        if let Some(address) = brokers.iter().find(|address| tls.is_some() && address.starts_with('[')) {
+            // rskafka keeps the brackets when it asks for the certificate's name.
+            return Err(KafkaError::Tls(format!(
+                "{address} has no name to check a certificate by; use one in --brokers"
+            )));
+        }
         let build = || builder(brokers, options, tls.clone()).build();
         let client = first.run(|| "connecting".to_owned(), build, || {}).await;
         let client = client.map_err(|failure| {
             let (brokers, reason) = (addresses.to_string(), failure.failure.to_string());
-            match failure.failure.advice() {
-                Some(_) => KafkaError::Refused { brokers, reason },
-                None => KafkaError::Connect { brokers, waited: start.elapsed(), reason },
+            if failure.failure.advice().is_some() {
+                return KafkaError::Refused { brokers, reason };
             }
+            let reason = match guess(&reason, options.tls.is_some()) {
+                Some(guess) => format!("{reason}; {guess}"),
+                None => reason,
+            };
+            KafkaError::Connect { brokers, waited: start.elapsed(), reason }
         })?;
         // Several brokers are to be tried within the time of one request.
         let connect = options.connect_timeout.min(options.request_timeout / BROKERS_TRIED);
@@ -146,7 +157,7 @@ impl KafkaClient {
         Ok(Self { client: Arc::new(client), cluster: Arc::new(cluster), policy })
     }
 
-    /// The addresses this client was given, separated by commas.
+    /// What messages call the brokers: the addresses this client was given, separated by commas, unless they have a name.
     #[must_use]
     pub fn brokers(&self) -> &str {
         &self.policy.brokers

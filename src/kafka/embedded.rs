@@ -12,6 +12,7 @@ use cartlog_storage::io::OsDirectory;
 use cartlog_storage::log::{Log, LogError, LogOptions};
 
 use super::error::KafkaError;
+use super::options::ClientOptions;
 
 /// The log of a directory, served on a free loopback port for as long as this lives.
 ///
@@ -77,6 +78,12 @@ impl EmbeddedLog {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.broker.address()
+    }
+
+    /// The options of a client of this log, whose messages call it by its directory.
+    #[must_use]
+    pub fn options(&self, options: &ClientOptions) -> ClientOptions {
+        ClientOptions { name: Some(self.directory.clone()), ..options.clone() }
     }
 
     /// Stops serving once all answers are given and everything is on disk.

@@ -29,6 +29,8 @@ pub struct ClientOptions {
     pub tls: Option<Tls>,
     /// User and password, for brokers that ask for them.
     pub sasl: Option<Sasl>,
+    /// What messages call the brokers, if not by their addresses: the port of a log inside this process passes.
+    pub name: Option<String>,
 }
 
 impl Default for ClientOptions {
@@ -41,6 +43,7 @@ impl Default for ClientOptions {
             storage_deadline: Duration::MAX,
             tls: None,
             sasl: None,
+            name: None,
         }
     }
 }

@@ -195,15 +195,15 @@ struct Log {
 impl Log {
     fn open(plan: &LogPlan, threads: usize) -> Result<Self, PipelineError> {
         let runtime = runtime(threads)?;
-        let (embedded, brokers) = match &plan.target {
-            LogTarget::Brokers(brokers) => (None, brokers.clone()),
+        let (embedded, brokers, options) = match &plan.target {
+            LogTarget::Brokers(brokers) => (None, brokers.clone(), plan.client.clone()),
             LogTarget::Embedded(directory) => {
                 let embedded = runtime.block_on(EmbeddedLog::start(directory))?;
-                let address = embedded.address().to_string();
-                (Some(embedded), vec![address])
+                let (address, options) = (embedded.address().to_string(), embedded.options(&plan.client));
+                (Some(embedded), vec![address], options)
             }
         };
-        let client = runtime.block_on(KafkaClient::connect(&brokers, &plan.client))?;
+        let client = runtime.block_on(KafkaClient::connect(&brokers, &options))?;
         Ok(Self { client, embedded, runtime })
     }
 

@@ -54,8 +54,9 @@ impl LogSession {
         let (embedded, brokers) = match &plan.target {
             LogTarget::Brokers(brokers) => (None, brokers.clone()),
             LogTarget::Embedded(directory) => {
-                options.storage_deadline = PATIENCE_WITH_OWN_DISK;
                 let embedded = runtime.block_on(EmbeddedLog::start(directory))?;
+                options = embedded.options(&options);
+                options.storage_deadline = PATIENCE_WITH_OWN_DISK;
                 embedded.check(&plan.topic)?;
                 let address = embedded.address().to_string();
                 (Some(embedded), vec![address])

@@ -171,7 +171,7 @@ def test_a_cluster_of_one_has_nothing_to_elect_or_to_move(server, topic):
         node = rest["topics"][0]["partitions"][0]["leader_id"]
         # 84: ELECTION_NOT_NEEDED.
         (elected, partitions), = [result[:2] for result in admin.elect_leaders(0, {topic: [0, 1, 2]}).replica_election_results]
-        assert elected == topic and sorted(part[:2] for part in partitions) == [(0, 84), (1, 84), (2, 84)]
+        assert elected == topic and sorted(tuple(part[:2]) for part in partitions) == [(0, 84), (1, 84), (2, 84)]
         first = PythonPartition(topic, 0)
         assert admin.alter_partition_reassignments({first: [node]}) == {first: None}
         assert admin.list_partition_reassignments() == {}

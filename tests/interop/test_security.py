@@ -235,6 +235,16 @@ def test_cartlog_at_a_port_without_tls(broker, certificates):
     assert "leave --tls away" in run("topics", "--brokers", broker, "--tls", "list", expect=1)
 
 
+def test_flags_that_are_for_another_side_say_so(tls, secured, tmp_path):
+    """A client without TLS at a port that speaks it, a client's flags at a broker, and a load past every log."""
+    assert "if this port speaks TLS, say --tls" in run("topics", "--brokers", secured, "list", expect=1)
+    assert "no name to check a certificate by" in run("topics", "--brokers", "[::1]:9093", "--tls", "list", expect=1)
+    for flag in (["--sasl", "plain"], ["--username", "me"], ["--tls"]):
+        assert f"{flag[0]} is for connections to other brokers" in run("broker", *flag, "--store", tmp_path / "log", expect=2)
+    assert "`cartlog run`" in run("load", "events.csv", "--brokers", secured, "--store", tmp_path / "store", expect=2)
+    assert not any(tmp_path.joinpath(name).exists() for name in ["log", "store"])
+
+
 def test_addresses_that_others_can_reach_need_login_and_encryption(tmp_path, users, tls):
     everywhere = ["broker", "--store", tmp_path / "store", "--listen", "0.0.0.0:0"]
     for words in [[], ["--users", users], tls]:

@@ -22,7 +22,16 @@ const USERS_VARIABLE: &str = "CARTLOG_USERS";
 
 pub(super) fn execute(options: &arguments::Broker, settings: &Settings) -> Result<()> {
     if settings.brokers.is_some() {
-        return Err(Usage("`cartlog broker` is a broker itself; leave --brokers away".to_owned()).into());
+        let reason =
+            "`cartlog broker` is a broker itself; leave --brokers, CARTLOG_BROKERS and `brokers` in cartlog.toml away";
+        return Err(Usage(reason.to_owned()).into());
+    }
+    if let Some(flag) = settings.typed_for_clients {
+        return Err(Usage(format!(
+            "{flag} is for connections to other brokers; who may log in here is said with --users FILE, and --tls-cert with \
+             --tls-key encrypts connections"
+        ))
+        .into());
     }
     let folder = log_directory(&settings.store);
     let directory = OsDirectory::open(&folder).with_context(|| format!("can't open {}", folder.display()))?;

@@ -2,16 +2,20 @@
 
 use anyhow::{Context, Result};
 
-use crate::cli::Interrupted;
 use crate::cli::arguments::{Load, LoadOptions, LossOptions};
 use crate::cli::interrupt;
 use crate::cli::progress::TerminalProgress;
 use crate::cli::settings::Settings;
 use crate::cli::summary::Summary;
 use crate::cli::text;
+use crate::cli::{Interrupted, Usage};
 use crate::pipeline::{LoadPlan, LoadSummary, LogPlan, LogTarget, load, store_directory};
 
 pub(super) fn execute(options: &Load, settings: &Settings) -> Result<()> {
+    if settings.has_typed_brokers {
+        let reason = "`cartlog load` goes past every log; `cartlog run` and `cartlog produce` go through --brokers";
+        return Err(Usage(reason.to_owned()).into());
+    }
     let progress = TerminalProgress::new(settings.quiet);
     let again = LoadOptions { again: options.again, ..LoadOptions::default() };
     let (loaded, summary) = load_sources(options.files.clone(), None, &again, &options.limit, settings, &progress)?;

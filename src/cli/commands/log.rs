@@ -18,7 +18,7 @@ pub(super) fn with_admin<T>(settings: &Settings, ask: impl AsyncFnOnce(&mut Admi
             LogTarget::Brokers(brokers) => ask(&mut Admin::connect(&brokers, &client).await?).await,
             LogTarget::Embedded(folder) => {
                 let log = EmbeddedLog::start(&folder).await?;
-                let done = match Admin::connect(&[log.address().to_string()], &client).await {
+                let done = match Admin::connect(&[log.address().to_string()], &log.options(&client)).await {
                     // The connections end before the log does, which would wait for them.
                     Ok(mut admin) => ask(&mut admin).await,
                     Err(error) => Err(error.into()),
