@@ -209,6 +209,15 @@ impl<'a> Input<'a> {
         &self.selection
     }
 
+    /// How many events the filter covers. Where it covers whole segments, none of their rows is read.
+    #[must_use]
+    pub fn covered_rows(&self) -> u64 {
+        let is_whole = |segment: usize| self.selection.covers(segment);
+        let whole = self.candidates().filter(|(segment, _)| is_whole(*segment)).map(|(_, segment)| segment.rows as u64);
+        let counted = scan_morsels(self, &self.morsels(|segment| !is_whole(segment)), &Count);
+        whole.chain(counted).sum()
+    }
+
     /// Rows in segments that the filter doesn't skip: an upper bound of the rows covered.
     pub(crate) fn candidate_rows(&self) -> usize {
         self.candidates().map(|(_, segment)| segment.rows).sum()
@@ -388,6 +397,25 @@ impl Chunk<'_> {
             }
         }
         &out[..self.len()]
+    }
+}
+
+/// Counts the selected rows.
+struct Count;
+
+impl Scan for Count {
+    type Partial = u64;
+
+    fn start(&self) -> u64 {
+        0
+    }
+
+    fn scan(&self, rows: &mut u64, chunk: &Chunk<'_>) {
+        *rows += chunk.len() as u64;
+    }
+
+    fn merge(&self, into: &mut u64, other: u64) {
+        *into += other;
     }
 }
 

@@ -22,6 +22,13 @@ pub(crate) fn counted(number: u64, one: &str) -> String {
     format!("{} {one}{}", count(number), if number == 1 { "" } else { "s" })
 }
 
+/// Some of a number of things: `12 of 17,434 rows`, or `17,434 rows` where it is all of them.
+#[must_use]
+pub(crate) fn counted_of(some: u64, all: u64, one: &str) -> String {
+    let all_of = counted(all, one);
+    if some == all { all_of } else { format!("{} of {all_of}", count(some)) }
+}
+
 /// An error and what caused it, one after the other; what an error says of its cause itself is not said again.
 #[must_use]
 pub(crate) fn causes(error: &anyhow::Error) -> String {

@@ -86,7 +86,7 @@ def test_a_choice_of_days_is_compared_with_the_days_before(tmp_path):
     words = ["--brand", "samsung", "--store", store.path]
     cartlog("report", "--html", path, "--from", "2019-10-08", "--to", "2019-10-15", *words)
     text = path.read_text(encoding="utf-8")
-    assert "Of 40,000 events those from 2019-10-08 00:00:00 UTC, to before 2019-10-15 00:00:00 UTC, of brand samsung." in text
+    assert " of 40,000 events: those from 2019-10-08 00:00:00 UTC, to before 2019-10-15 00:00:00 UTC, of brand samsung." in text
     assert "against 2019-10-01 00:00:00 UTC to 2019-10-08 00:00:00 UTC before" in text
     revenue = [
         float(list(csv.DictReader(io.StringIO(store.analyze(

@@ -5,6 +5,7 @@
 mod admin;
 mod brokers;
 mod columnar;
+mod command;
 mod damaged;
 mod data_set;
 mod disturbed;

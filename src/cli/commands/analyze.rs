@@ -66,9 +66,15 @@ pub(super) fn execute(options: &Analyze, settings: &Settings) -> Result<()> {
                 output.put(*analysis, &table, start.elapsed())?;
             }
             keep(&summaries, &progress);
-            let rows = text::counted(snapshot.rows(), "row");
+            // Without files there is no summary, and nothing to be counted for it.
+            if options.out.is_none() {
+                return Ok(());
+            }
+            let covered = input.covered_rows();
+            let rows = text::counted_of(covered, snapshot.rows(), "row");
             let mut summary = Summary::new(format!("Analysed {rows} of {}", settings.store.display()));
             summary.number("rows", "rows", snapshot.rows());
+            summary.number("rows_covered", "covered", covered);
             summary
         }
         Engine::Spark => {

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use cartlog_storage::store::Snapshot;
 
 use super::{find_format, open_snapshot};
-use crate::analysis::{self, Chosen, Filter, Input, Parameters, Summaries};
+use crate::analysis::{self, Chosen, Filter, Input, Missing, Parameters, Summaries};
 use crate::cli::Usage;
 use crate::cli::arguments::Report;
 use crate::cli::progress::TerminalProgress;
@@ -36,15 +36,19 @@ pub(super) fn execute(options: &Report, settings: &Settings) -> Result<()> {
     let start = Instant::now();
     progress.say("choosing events");
     let chosen = if is_of_many { Chosen::of(&mut input)? } else { Chosen::default() };
+    let input_of_chosen = chosen.input(&input);
+    let covered = input_of_chosen.covered_rows();
     let mut work = Work {
-        input: chosen.input(&input),
+        covered,
+        input: input_of_chosen,
         answered: BTreeMap::new(),
         progress,
         analysing: start.elapsed(),
         writing: Duration::ZERO,
-        summary: Summary::new(format!("Reported on {}", text::counted(snapshot.rows(), "row"))),
+        summary: Summary::new(format!("Reported on {}", text::counted_of(covered, snapshot.rows(), "row"))),
     };
     work.summary.number("rows", "rows", snapshot.rows());
+    work.summary.number("rows_covered", "covered", covered);
     if let Some(path) = &options.html {
         work.page(path, &snapshot, &filter)?;
     }
@@ -71,6 +75,8 @@ type Set = &'static [(&'static str, &'static str)];
 /// Answers, each made once, and what is told of them at the end.
 struct Work<'a> {
     input: Input<'a>,
+    /// Events that the filter covers.
+    covered: u64,
     /// By analysis and its parameters.
     answered: BTreeMap<(&'static str, Set), Table>,
     progress: TerminalProgress,
@@ -129,7 +135,7 @@ impl Work<'_> {
             before = Some(Figures::of(&table)?);
             note = format!("Changes are against {} before.", times(&earlier));
         }
-        let covered = covered(snapshot.rows(), filter);
+        let covered = covered(self.covered, snapshot.rows(), filter);
         let page = html::Page {
             covered: &covered,
             figures: (figures, before),
@@ -217,7 +223,7 @@ fn times(filter: &Filter) -> String {
 }
 
 /// Which events a page is of, in words.
-fn covered(rows: u64, filter: &Filter) -> String {
+fn covered(covered: u64, rows: u64, filter: &Filter) -> String {
     let mut parts = Vec::new();
     let mut part = |name: &str, value: Option<String>| parts.extend(value.map(|value| format!("{name} {value}")));
     let listed = |texts: &[String]| (!texts.is_empty()).then(|| texts.join(", "));
@@ -232,6 +238,23 @@ fn covered(rows: u64, filter: &Filter) -> String {
     let ids = |ids: &[i64]| listed(&ids.iter().map(i64::to_string).collect::<Vec<_>>());
     part("of product", ids(&filter.products));
     part("of user", ids(&filter.users));
+    part("with", (filter.missing == Missing::Drop).then(|| "a category and a brand".to_owned()));
     let among = text::counted(rows, "event");
-    if parts.is_empty() { format!("All of {among}.") } else { format!("Of {among} those {}.", parts.join(", ")) }
+    if parts.is_empty() {
+        format!("All of {among}.")
+    } else {
+        format!("{} of {among}: those {}.", text::count(covered), parts.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_says_which_events_it_is_of_and_how_many() {
+        assert_eq!(covered(3, 3, &Filter::default()), "All of 3 events.");
+        let filter = Filter { brands: vec!["x".to_owned()], missing: Missing::Drop, ..Filter::default() };
+        assert_eq!(covered(0, 17_434, &filter), "0 of 17,434 events: those of brand x, with a category and a brand.");
+    }
 }
