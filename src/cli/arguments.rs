@@ -340,6 +340,8 @@ pub(crate) enum Missing {
   cartlog analyze top_categories --limit 20
   cartlog analyze price_bands --event-type purchase --format csv > bands.csv
   cartlog analyze category_affinity --event-type purchase --set min_users=50
+  cartlog analyze top_categories --json             an array of its rows
+  cartlog analyze --json                            all of them, one object: an array of rows by each analysis' name
   cartlog analyze --format parquet --out results    all of them, one file each
   cartlog analyze --repeat 5 --afresh               how long each of them takes over all events
   cartlog analyze --engine spark --master spark://head:7077 --input s3a://shop/events

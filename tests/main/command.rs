@@ -53,3 +53,18 @@ fn a_summary_says_how_many_rows_the_filter_covers() {
     assert_eq!((&summary["rows"], &summary["rows_covered"]), (&3.into(), &0.into()));
     assert!(std::fs::read_to_string(shop.path().join("a.html")).unwrap().contains("0 of 3 events: those from"));
 }
+
+#[test]
+fn tables_as_json_are_one_value() {
+    let shop = shop();
+    let json = |words: &[&str]| {
+        serde_json::from_str::<Value>(&printed(shop.path(), &[&["analyze", "--json"], words].concat()))
+    };
+    let one = json(&["top_categories"]).unwrap();
+    assert_eq!(one.as_array().unwrap().len(), 2);
+    let two = json(&["top_categories", "price_bands", "--event-type", "purchase"]).unwrap();
+    assert_eq!(two, serde_json::json!({ "top_categories": [], "price_bands": [] }));
+    let all = json(&[]).unwrap();
+    assert_eq!(all.as_object().unwrap().len(), cartlog::analysis::registry().len());
+    assert_eq!(all["top_categories"], one);
+}

@@ -39,8 +39,16 @@ pub(super) fn execute(options: &Analyze, settings: &Settings) -> Result<()> {
         .into());
     }
     let progress = TerminalProgress::new(settings.quiet || options.out.is_none());
-    let mut output =
-        Output { options, settings, format, files: Vec::new(), analysing: Duration::ZERO, writing: Duration::ZERO };
+    let mut output = Output {
+        options,
+        settings,
+        format,
+        tables: analyses.len(),
+        printed: 0,
+        files: Vec::new(),
+        analysing: Duration::ZERO,
+        writing: Duration::ZERO,
+    };
     let mut summary = match options.engine.engine {
         Engine::Local => {
             options.engine.refuse_for_local()?;
@@ -115,6 +123,9 @@ struct Output<'a> {
     options: &'a Analyze,
     settings: &'a Settings,
     format: Option<&'static dyn Format>,
+    /// How many there are, and how many of them were printed as JSON.
+    tables: usize,
+    printed: usize,
     files: Vec<WrittenFile>,
     analysing: Duration,
     writing: Duration,
@@ -135,9 +146,7 @@ impl Output<'_> {
             (None, Some(format)) => {
                 export::write_table(table, format, standard_output(), WriteOptions::default())?;
             }
-            (None, None) if self.settings.json => {
-                export::write_table(table, find_format("json")?, standard_output(), WriteOptions::default())?;
-            }
+            (None, None) if self.settings.json => self.print_json(analysis, table)?,
             (None, None) => {
                 let shown = export::render(table, layout());
                 let rows = text::counted(table.rows.num_rows() as u64, "row");
@@ -146,6 +155,22 @@ impl Output<'_> {
         }
         self.writing += start.elapsed();
         Ok(())
+    }
+
+    /// Prints a table as JSON: an array of its rows. Of several tables it is one object, in which each array has its analysis' name.
+    fn print_json(&mut self, analysis: &dyn Analysis, table: &Table) -> Result<()> {
+        let (is_first, is_last) = (self.printed == 0, self.printed + 1 == self.tables);
+        let is_of_many = self.tables > 1;
+        self.printed += 1;
+        let mut out = io::BufWriter::new(io::stdout());
+        if is_of_many {
+            write!(out, "{}\"{}\":", if is_first { '{' } else { ',' }, analysis.name())?;
+        }
+        export::write_table(table, find_format("json")?, Box::new(Stream(&mut out)), WriteOptions::default())?;
+        if is_of_many && is_last {
+            writeln!(out, "}}")?;
+        }
+        Ok(out.flush()?)
     }
 }
 
