@@ -797,7 +797,7 @@ pub(crate) struct Rejects {
     /// Count by reason
     #[arg(long, conflicts_with = "raw")]
     pub(crate) count: bool,
-    /// Print the rejected lines as they were
+    /// Print the rejected lines as they were, which is never JSON
     #[arg(long)]
     pub(crate) raw: bool,
     /// Write them with their places to a new file, to be mended; - is standard output

@@ -26,6 +26,12 @@ fn printed(folder: &Path, words: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// The exit code and what is told.
+fn refused(folder: &Path, words: &[&str]) -> (Option<i32>, String) {
+    let output = cartlog(folder, words);
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
 /// A folder with a store of three events and a reject.
 fn shop() -> TempDir {
     let folder = tempdir().unwrap();
@@ -67,4 +73,12 @@ fn tables_as_json_are_one_value() {
     let all = json(&[]).unwrap();
     assert_eq!(all.as_object().unwrap().len(), cartlog::analysis::registry().len());
     assert_eq!(all["top_categories"], one);
+}
+
+#[test]
+fn rejects_as_they_were_are_no_json() {
+    let shop = shop();
+    let (code, told) = refused(shop.path(), &["rejects", "--raw", "--json"]);
+    assert!(code == Some(2) && told.contains("--raw prints lines as they were, which are no JSON"), "{told}");
+    assert_eq!(printed(shop.path(), &["rejects", "--raw"]), "no,event\n");
 }

@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::json;
 
 use super::{open_snapshot, open_store};
+use crate::cli::Usage;
 use crate::cli::arguments::Rejects;
 use crate::cli::settings::Settings;
 use crate::cli::summary::{Summary, WrittenFile};
@@ -35,6 +36,14 @@ pub(super) fn execute(options: &Rejects, settings: &Settings) -> Result<()> {
 }
 
 fn list(options: &Rejects, settings: &Settings) -> Result<()> {
+    if options.raw && settings.json {
+        return Err(Usage(
+            "--raw prints lines as they were, which are no JSON: leave it away, and --json gives each line as `raw` beside its place; or \
+             leave --json (CARTLOG_JSON, json = true in the configuration file) away"
+                .to_owned(),
+        )
+        .into());
+    }
     let snapshot = open_snapshot(settings)?;
     let total = snapshot.totals().rows_rejected;
     let rejects = snapshot.rejects()?.take(options.limit.unwrap_or(usize::MAX));
