@@ -207,8 +207,23 @@ impl Head {
             [0x04, 0x22, 0x4D, 0x18, ..] => ("compressed by lz4", "lz4cat FILE | cartlog run -"),
             [b'A', b'R', b'R', b'O', b'W', b'1', ..] => ("Arrow", "convert it to Parquet or CSV"),
             [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] => ("UTF-16 text", "iconv -f UTF-16 -t UTF-8 FILE | cartlog run -"),
+            head if is_json_document(head) => (
+                "one JSON document",
+                "export it in one of these, or give each event a line of its own: jq -c '.[]' FILE | cartlog run -",
+            ),
             _ => return Ok(None),
         };
         Err(SourceError::OtherFormat { name: name.to_string(), format, advice })
+    }
+}
+
+/// Whether a text begins like JSON that goes over several lines, as `--format json` and pretty printers write it. Of JSON events a line
+/// each, none begins so, and no line of CSV does.
+fn is_json_document(head: &[u8]) -> bool {
+    let [b'[' | b'{', inside @ ..] = head else { return false };
+    let is_list = head.starts_with(b"[");
+    match inside.trim_ascii_start() {
+        [b'{' | b']', ..] => is_list,
+        _ => inside.iter().take_while(|byte| byte.is_ascii_whitespace()).any(|byte| *byte == b'\n'),
     }
 }

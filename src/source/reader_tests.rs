@@ -302,10 +302,19 @@ fn other_formats_are_named() {
         (b"BZh91AY&", "is compressed by bzip2"),
         (b"\xFD7zXZ\0", "is compressed by xz"),
         (b"\xFF\xFEe\0v\0", "iconv -f UTF-16 -t UTF-8"),
+        (b"[\n{\"event_time\":", "is one JSON document, expected CSV"),
+        (b"[ {\"event_time\":", "jq -c '.[]' FILE | cartlog run -"),
+        (b"[]\n", "is one JSON document"),
+        (b"{\r\n  \"events\": [", "is one JSON document"),
     ] {
         let (_folder, source) = file(head);
         let error = source.open(ReadOptions::default(), nothing).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
+    }
+    // Events as JSON, a line each, and lines that are damaged.
+    for head in [&b"{\"event_time\":\"2019"[..], b"[x],view\n", b"{", b"{}\n", b"["] {
+        let (_folder, source) = file(head);
+        assert!(source.open(ReadOptions::default(), nothing).is_ok(), "{}", head.escape_ascii());
     }
     let (_folder, source) = file(HEADER.replace("brand,price", "price,brand").as_bytes());
     let error = source.open(ReadOptions::default(), nothing).unwrap_err().to_string();

@@ -82,3 +82,11 @@ fn rejects_as_they_were_are_no_json() {
     assert!(code == Some(2) && told.contains("--raw prints lines as they were, which are no JSON"), "{told}");
     assert_eq!(printed(shop.path(), &["rejects", "--raw"]), "no,event\n");
 }
+
+#[test]
+fn an_export_as_json_is_refused_whole() {
+    let shop = shop();
+    printed(shop.path(), &["export", "-o", "rows.json"]);
+    let (code, told) = refused(shop.path(), &["load", "rows.json"]);
+    assert!(code == Some(1) && told.contains("rows.json: is one JSON document, expected CSV"), "{told}");
+}
