@@ -166,7 +166,14 @@ pub(crate) struct LoadOptions {
 #[derive(Debug, Args)]
 pub(crate) struct LossOptions {
     /// Fail once more rows than this are rejected: a number, or a share of the rows read such as 0.1%
-    #[arg(long, value_name = "N|P%", env = "CARTLOG_MAX_REJECTED", hide_env_values = true, conflicts_with = "strict")]
+    #[arg(
+        long,
+        value_name = "N|P%",
+        env = "CARTLOG_MAX_REJECTED",
+        hide_env_values = true,
+        conflicts_with = "strict",
+        allow_negative_numbers = true
+    )]
     pub(crate) max_rejected: Option<String>,
     /// Fail at the first rejected row (the same as --max-rejected 0)
     #[arg(long)]

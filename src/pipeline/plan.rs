@@ -232,7 +232,11 @@ impl FromStr for RejectLimit {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let wrong = || format!("`{text}` is no limit; use a number of rows (100) or a percentage (0.5%)");
+        let wrong = || {
+            format!(
+                "`{text}` is no limit; use a number of rows (100) or a percentage (0.5%), or leave it out to take any number"
+            )
+        };
         match text.strip_suffix('%') {
             None => text.parse().map(Self::Rows).map_err(|_| wrong()),
             Some(percent) => {

@@ -7,6 +7,11 @@ pub(crate) fn u32_at(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes(number)
 }
 
+/// What is wrong with a file that begins otherwise than files of its kind do.
+pub(crate) fn other_magic(got: &[u8], expected: &[u8]) -> String {
+    format!("magic is \"{}\", expected \"{}\"", got.escape_ascii(), expected.escape_ascii())
+}
+
 /// The `u64` at a place that the caller has checked to lie inside.
 pub(crate) fn u64_at(bytes: &[u8], at: usize) -> u64 {
     let mut number = [0; 8];

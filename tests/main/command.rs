@@ -90,3 +90,10 @@ fn an_export_as_json_is_refused_whole() {
     let (code, told) = refused(shop.path(), &["load", "rows.json"]);
     assert!(code == Some(1) && told.contains("rows.json: is one JSON document, expected CSV"), "{told}");
 }
+
+#[test]
+fn a_limit_below_zero_is_told_what_limits_are() {
+    let shop = shop();
+    let (code, told) = refused(shop.path(), &["load", "rows.csv", "--max-rejected", "-1"]);
+    assert!(code == Some(2) && told.contains("--max-rejected: `-1` is no limit; use a number of rows (100)"), "{told}");
+}

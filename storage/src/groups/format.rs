@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use super::error::JournalError;
 use crate::log::TopicId;
-use crate::wire::{Put as _, Take, TakeError, u32_at, u64_at};
+use crate::wire::{Put as _, Take, TakeError, other_magic, u32_at, u64_at};
 
 /// The file, in the log's folder.
 pub(super) const PATH: &str = "cartlog.groups";
@@ -192,7 +192,7 @@ pub(super) fn decode_header(bytes: &[u8]) -> Result<u32, JournalError> {
         corrupt(bytes.len() as u64, format!("the file ends here, its header has {HEADER_LENGTH} bytes"))
     })?;
     if header[..8] != MAGIC {
-        return Err(corrupt(0, format!("magic is {:?}, expected {MAGIC:?}", &header[..8])));
+        return Err(corrupt(0, other_magic(&header[..8], &MAGIC)));
     }
     let (version, got) = (u32_at(header, 8), u32_at(header, HEADER_CHECKSUM_AT));
     let expected = crc32c::crc32c(&header[..HEADER_CHECKSUM_AT]);

@@ -108,6 +108,10 @@ fn injected(kind: ErrorKind) -> io::Error {
 }
 
 impl Directory for FaultDirectory {
+    fn place(&self, path: &str) -> String {
+        self.inner.place(path)
+    }
+
     fn create(&self, path: &str) -> io::Result<Box<dyn WriteFile>> {
         self.plan.step_with_space()?;
         Ok(Box::new(FaultFile { inner: self.inner.create(path)?, plan: Arc::clone(&self.plan) }))

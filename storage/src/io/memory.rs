@@ -97,6 +97,10 @@ impl MemoryDirectory {
 }
 
 impl Directory for MemoryDirectory {
+    fn place(&self, path: &str) -> String {
+        format!("memory:{path}")
+    }
+
     fn create(&self, path: &str) -> io::Result<Box<dyn WriteFile>> {
         let mut tree = locked(&self.tree);
         if tree.names.contains_key(path) || tree.folders.contains(path) {

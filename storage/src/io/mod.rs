@@ -25,6 +25,9 @@ use bytes::Bytes;
 /// Every method may fail with the [`io::Error`] of the system call behind it. Nothing is durable before
 /// [`WriteFile::sync`] of the file and [`Directory::sync_directory`] of the folder that names it have returned.
 pub trait Directory: fmt::Debug + Send + Sync + 'static {
+    /// What a file or folder is called where people look for it: for messages.
+    fn place(&self, path: &str) -> String;
+
     /// Creates a new, empty file for appending; fails with `AlreadyExists` if the path exists.
     fn create(&self, path: &str) -> io::Result<Box<dyn WriteFile>>;
 

@@ -51,6 +51,10 @@ impl OsDirectory {
 }
 
 impl Directory for OsDirectory {
+    fn place(&self, path: &str) -> String {
+        self.at(path).display().to_string()
+    }
+
     fn create(&self, path: &str) -> io::Result<Box<dyn WriteFile>> {
         let file = OpenOptions::new().write(true).create_new(true).open(self.at(path))?;
         Ok(Box::new(OsWriteFile { file, end: AtomicU64::new(0) }))

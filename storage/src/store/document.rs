@@ -13,7 +13,7 @@ use std::ops::RangeInclusive;
 
 use super::StoreError;
 use crate::io::Directory;
-use crate::wire::{Take, TakeError, u32_at, u64_at};
+use crate::wire::{Take, TakeError, other_magic, u32_at, u64_at};
 
 const VERSION_AT: usize = 8;
 const LENGTH_AT: usize = 12;
@@ -75,7 +75,7 @@ impl Document {
         }
         let magic = &bytes[..VERSION_AT];
         if magic != self.magic {
-            return Err(corrupt(0, format!("magic is {magic:?}, expected {:?}", self.magic)));
+            return Err(corrupt(0, other_magic(magic, &self.magic)));
         }
         let version = u32_at(bytes, VERSION_AT);
         if !self.versions.contains(&version) {
@@ -111,9 +111,9 @@ pub(crate) fn replace(
     let file = directory.create(new_name).map_err(StoreError::io(new_name, "creating"))?;
     file.append(bytes).map_err(StoreError::io(new_name, "writing"))?;
     file.sync().map_err(StoreError::io(new_name, "syncing"))?;
-    directory.sync_directory(folder).map_err(StoreError::io(folder, "syncing the folder"))?;
+    directory.sync_directory(folder).map_err(StoreError::folder(directory, folder, "synced"))?;
     directory.rename(new_name, name).map_err(StoreError::io(new_name, "renaming"))?;
-    directory.sync_directory(folder).map_err(StoreError::io(folder, "syncing the folder"))
+    directory.sync_directory(folder).map_err(StoreError::folder(directory, folder, "synced"))
 }
 
 fn checksum(bytes: &[u8]) -> u32 {

@@ -3,6 +3,8 @@
 use std::io;
 use std::sync::Arc;
 
+use crate::io::Directory;
+
 /// An error of the columnar store.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -13,6 +15,16 @@ pub enum StoreError {
         /// The file, relative to the store's folder.
         path: String,
         /// What was tried.
+        operation: &'static str,
+        /// The system's own error.
+        source: io::Error,
+    },
+    /// A folder of the store, its own or one in it, can't be looked into or made durable.
+    #[error("the store's folder {folder} can't be {operation}: {source}")]
+    Folder {
+        /// The folder, where people find it.
+        folder: String,
+        /// What was tried: `listed` or `synced`.
         operation: &'static str,
         /// The system's own error.
         source: io::Error,
@@ -163,6 +175,15 @@ impl StoreError {
     /// Turns an I/O error into one that names the file and what was tried.
     pub(crate) fn io(path: &str, operation: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { path: path.to_owned(), operation, source }
+    }
+
+    /// Turns an I/O error into one that names the folder, in full: what is wrong with a folder is found outside of it.
+    pub(crate) fn folder(
+        directory: &dyn Directory,
+        path: &str,
+        operation: &'static str,
+    ) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Folder { folder: directory.place(path), operation, source }
     }
 
     /// A damaged file.

@@ -16,7 +16,7 @@ use crate::io::{Directory, WriteFile};
 
 use super::StoreError;
 use super::manifest::FramedRecord;
-use crate::wire::{Put, Take, u32_at, u64_at};
+use crate::wire::{Put, Take, other_magic, u32_at, u64_at};
 
 /// The format version written here.
 const VERSION: u32 = 1;
@@ -148,7 +148,7 @@ impl FrameReader {
         let mut got = [0; HEADER_LENGTH];
         file.read_exact_at(&mut got, 0).map_err(StoreError::io(&name, "reading"))?;
         if got[..8] != magic.0 {
-            return Err(StoreError::corrupt(&name, 0, format!("magic is {:?}, expected {:?}", &got[..8], magic.0)));
+            return Err(StoreError::corrupt(&name, 0, other_magic(&got[..8], &magic.0)));
         }
         let version = u32_at(&got, 8);
         if got != header(magic) {

@@ -101,7 +101,7 @@ impl StoreIdentity {
         file.append(format!("{name}\n").as_bytes()).map_err(StoreError::io(NEW_FILE, "writing"))?;
         file.sync().map_err(StoreError::io(NEW_FILE, "syncing"))?;
         directory.rename(NEW_FILE, FILE).map_err(StoreError::io(NEW_FILE, "renaming"))?;
-        directory.sync_directory("").map_err(StoreError::io("", "syncing the folder"))?;
+        directory.sync_directory("").map_err(StoreError::folder(directory, "", "synced"))?;
         Ok(Self(name))
     }
 }

@@ -140,7 +140,7 @@ pub(crate) fn remove_leftovers(directory: &dyn Directory, manifest: Option<&Mani
 }
 
 fn names(directory: &dyn Directory) -> Result<Vec<String>, StoreError> {
-    directory.list("").map_err(StoreError::io("", "listing the folder"))
+    directory.list("").map_err(StoreError::folder(directory, "", "listed"))
 }
 
 fn check_segment_file(directory: &dyn Directory, name: &str, expected: u64) -> Result<(), StoreError> {

@@ -239,7 +239,7 @@ fn is_of(stems: &BTreeSet<String>, name: &str) -> bool {
 }
 
 fn names(directory: &dyn Directory) -> Result<Vec<String>, StoreError> {
-    directory.list(FOLDER).map_err(StoreError::io(FOLDER, "listing the folder"))
+    directory.list(FOLDER).map_err(StoreError::folder(directory, FOLDER, "listed"))
 }
 
 fn remove_but(directory: &dyn Directory, is_needed: impl Fn(&str) -> bool) -> Result<u64, StoreError> {

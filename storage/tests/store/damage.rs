@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cartlog_storage::io::{Directory, Fault, FaultDirectory, MemoryDirectory};
+use cartlog_storage::io::{Directory, Fault, FaultDirectory, MemoryDirectory, OsDirectory};
 use cartlog_storage::store::{ColumnStatistics, ColumnView, Snapshot, StoreError, StoreWriter, verify};
 
 use crate::support;
@@ -100,6 +100,29 @@ fn a_store_is_copied_while_no_writer_has_it() {
     assert_eq!(support::content(Arc::new(copy.clone())), support::content(Arc::new(memory)));
     support::load(Arc::new(copy.clone())).unwrap();
     assert!(verify(&copy).unwrap().is_sound());
+}
+
+#[test]
+fn a_file_of_another_kind_is_told_as_text() {
+    let memory = loaded();
+    memory.damage("manifest", 0, b'C' ^ b'X').unwrap();
+    memory.damage("manifest", 1, b'A' ^ 7).unwrap();
+    let error = Snapshot::open(Arc::new(memory)).unwrap_err().to_string();
+    assert!(error.contains(r#"magic is "X\x07RTMANI", expected "CARTMANI""#), "{error}");
+}
+
+#[test]
+fn a_store_that_was_moved_away_is_named() {
+    let parent = tempfile::tempdir().unwrap();
+    let folder = parent.path().join("shop");
+    let directory: Arc<dyn Directory> = Arc::new(OsDirectory::open(&folder).unwrap());
+    support::load(Arc::clone(&directory)).unwrap();
+    let snapshot = Snapshot::open(directory).unwrap();
+    std::fs::rename(&folder, parent.path().join("other")).unwrap();
+    let error = snapshot.refresh().unwrap_err();
+    assert!(matches!(error, StoreError::Folder { .. }), "{error:?}");
+    let expected = format!("the store's folder {} can't be listed: No such file", folder.display());
+    assert!(error.to_string().starts_with(&expected), "{error}");
 }
 
 #[test]

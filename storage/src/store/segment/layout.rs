@@ -14,7 +14,7 @@
 //! - What a region must be long follows from rows, width and distinct values.
 
 use crate::store::schema::ColumnType;
-use crate::wire::{u32_at, u64_at};
+use crate::wire::{other_magic, u32_at, u64_at};
 
 use super::packing::Width;
 
@@ -170,7 +170,7 @@ impl Front {
             return Err(damaged(bytes.len(), format!("the file ends inside its {HEADER_LENGTH}-byte header")));
         }
         if bytes[..VERSION_AT] != MAGIC {
-            return Err(damaged(0, format!("magic is {:?}, expected {MAGIC:?}", &bytes[..VERSION_AT])));
+            return Err(damaged(0, other_magic(&bytes[..VERSION_AT], &MAGIC)));
         }
         let version = u32_at(bytes, VERSION_AT);
         if version != VERSION {

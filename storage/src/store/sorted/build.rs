@@ -98,7 +98,7 @@ pub fn sort_copy(
     order.check(&store.schema)?;
     remove_stale_copy(&**directory)?;
     directory.create_all(FOLDER).map_err(StoreError::io(FOLDER, "creating the folder"))?;
-    directory.sync_directory("").map_err(StoreError::io("", "syncing the folder"))?;
+    directory.sync_directory("").map_err(StoreError::folder(&**directory, "", "synced"))?;
     let _lock = lock(&**directory)?;
     let (records, left_out) = store.segments.split_at(settled(&store.segments, options.segment_rows as u64));
     let rows = |records: &[SegmentRecord]| records.iter().map(|record| record.rows).sum::<u64>();
@@ -118,7 +118,7 @@ pub fn sort_copy(
 
     let known = SortedManifest::read(&**directory).unwrap_or_default();
     remove_leftovers(&**directory, known.as_ref())?;
-    let names = directory.list(FOLDER).map_err(StoreError::io(FOLDER, "listing the folder"))?;
+    let names = directory.list(FOLDER).map_err(StoreError::folder(&**directory, FOLDER, "listed"))?;
     let first_file = names.iter().filter_map(|name| number(name)).max().map_or(1, |last| last + 1);
     let sorter = Sorter { directory: &**directory, schema: &store.schema, segments: &segments, order, options };
     let sorted = AtomicU64::new(0);

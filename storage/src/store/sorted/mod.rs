@@ -210,7 +210,7 @@ fn lock(directory: &dyn Directory) -> Result<Box<dyn LockGuard>, StoreError> {
 /// Removes the copy's files that a manifest doesn't name, the manifest first: a copy is there whole or not at all.
 fn remove_leftovers(directory: &dyn Directory, needed: Option<&SortedManifest>) -> Result<u64, StoreError> {
     let needed = needed.map(SortedManifest::files).unwrap_or_default();
-    let names = directory.list(FOLDER).map_err(StoreError::io(FOLDER, "listing the folder"))?;
+    let names = directory.list(FOLDER).map_err(StoreError::folder(directory, FOLDER, "listed"))?;
     let is_manifest = |name: &str| name == manifest::NAME || name == manifest::NEW_NAME;
     let is_ours = |name: &str| is_manifest(name) || number(name).is_some();
     let mut leftovers: Vec<&String> = names.iter().filter(|name| is_ours(name) && !needed.contains(*name)).collect();
@@ -221,7 +221,7 @@ fn remove_leftovers(directory: &dyn Directory, needed: Option<&SortedManifest>) 
         freed += directory.length(&path).map_err(StoreError::io(&path, "measuring"))?;
         directory.remove(&path).map_err(StoreError::io(&path, "removing"))?;
         if is_manifest(name) {
-            directory.sync_directory(FOLDER).map_err(StoreError::io(FOLDER, "syncing the folder"))?;
+            directory.sync_directory(FOLDER).map_err(StoreError::folder(directory, FOLDER, "synced"))?;
         }
     }
     Ok(freed)
