@@ -34,6 +34,14 @@ pub enum ServeError {
     /// Something else is to be done than shown.
     #[error("this server only shows what is there: ask with GET")]
     Method,
+    /// The request's address and headers are too long.
+    #[error("the request's address and headers have {got} bytes; at most {limit} are taken: choose less at once")]
+    Head {
+        /// Bytes that they have.
+        got: usize,
+        /// Bytes that they may have.
+        limit: usize,
+    },
     /// The request names another server.
     #[error("this server doesn't answer to the name in the Host header; use its address or localhost")]
     Host,
@@ -71,6 +79,7 @@ impl IntoResponse for ServeError {
             Self::Question(_) => StatusCode::BAD_REQUEST,
             Self::Analysis(AnalysisError::UnknownAnalysis { .. }) | Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Head { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Host => StatusCode::MISDIRECTED_REQUEST,
             Self::CrossSite => StatusCode::FORBIDDEN,
             Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,

@@ -11,6 +11,7 @@ mod host;
 mod opening;
 mod outgoing;
 mod page;
+mod pairs;
 mod question;
 mod routes;
 mod rows;

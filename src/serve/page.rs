@@ -139,7 +139,7 @@ fn encoded(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::serve::view::Pairs;
+    use crate::serve::pairs::Pairs;
 
     fn link(pairs: &[(&str, &str)], values: &[(&str, &str)]) -> Link {
         let pairs: Pairs = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();

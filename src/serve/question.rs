@@ -28,11 +28,19 @@ pub enum QuestionError {
         /// How many were given.
         got: usize,
     },
-    /// A filter that has one value is given twice.
+    /// What has one value is given twice.
     #[error("{name} is given more than once")]
     Repeated {
-        /// The filter.
+        /// Its name.
         name: String,
+    },
+    /// A name or a value is no text.
+    #[error("{name}: got `{got}`, expected UTF-8")]
+    NotText {
+        /// What is given so.
+        name: String,
+        /// What was given, printable.
+        got: String,
     },
     /// A value isn't one that its filter takes.
     #[error("{name}: got `{got}`, expected {expected}")]
@@ -74,15 +82,9 @@ impl Question {
     /// # Errors
     /// [`QuestionError`] naming the first pair that isn't understood.
     pub fn of(analysis: &dyn Analysis, pairs: &[(String, String)]) -> Result<Self, QuestionError> {
-        if pairs.len() > MAXIMUM_PAIRS {
-            return Err(QuestionError::TooLong { got: pairs.len() });
-        }
+        check(pairs)?;
         let mut question = Self::default();
-        for (place, (name, value)) in pairs.iter().enumerate() {
-            let is_list = matches!(name.as_str(), "event_type" | "category" | "brand" | "product" | "user");
-            if !is_list && pairs[..place].iter().any(|(before, _)| before == name) {
-                return Err(QuestionError::Repeated { name: name.clone() });
-            }
+        for (name, value) in pairs {
             question.take(analysis, name, value)?;
         }
         Ok(question)
@@ -114,6 +116,20 @@ impl Question {
         }
         Ok(())
     }
+}
+
+/// Checks that there are not too many pairs, and that no name but those of lists is given twice, whatever it means.
+pub(super) fn check(pairs: &[(String, String)]) -> Result<(), QuestionError> {
+    if pairs.len() > MAXIMUM_PAIRS {
+        return Err(QuestionError::TooLong { got: pairs.len() });
+    }
+    for (place, (name, _)) in pairs.iter().enumerate() {
+        let is_list = matches!(name.as_str(), "event_type" | "category" | "brand" | "product" | "user");
+        if !is_list && pairs[..place].iter().any(|(before, _)| before == name) {
+            return Err(QuestionError::Repeated { name: name.clone() });
+        }
+    }
+    Ok(())
 }
 
 fn number(name: &'static str, value: &str) -> Result<i64, QuestionError> {

@@ -12,7 +12,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Path, Query, Request, State};
+use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -24,9 +24,10 @@ use super::answers::Answers;
 use super::error::ServeError;
 use super::host::Hosts;
 use super::page;
+use super::pairs::Query;
 use super::question::Question;
 use super::values::values;
-use super::view::{Pairs, View};
+use super::view::View;
 use crate::analysis;
 use crate::event::{EVENT_TIME, time};
 use crate::export::{self, Stream, WriteOptions};
@@ -38,6 +39,8 @@ const ICON: &str = include_str!("icon.svg");
 /// Nothing from elsewhere, nothing inline, in no frame.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; \
                       form-action 'self'; frame-ancestors 'none'";
+/// The longest head of a request, in bytes.
+const MAXIMUM_HEAD: usize = 16 << 10;
 /// The formats of a table and their media types, the default first.
 const FORMATS: [(&str, &str); 4] = [
     ("json", "application/json"),
@@ -68,7 +71,7 @@ pub(super) fn routes(answers: Arc<Answers>, hosts: Hosts) -> Router {
 
 /// Refuses requests that aren't for this server or come from pages of others, and says what the page may do.
 async fn guard(State(hosts): State<Arc<Hosts>>, request: Request, next: Next) -> Response {
-    let mut answer = match refused(&hosts, request.headers()) {
+    let mut answer = match refused(&hosts, &request) {
         Some(error) => error.into_response(),
         None => next.run(request).await,
     };
@@ -85,13 +88,24 @@ async fn guard(State(hosts): State<Arc<Hosts>>, request: Request, next: Next) ->
 }
 
 /// Why a request isn't answered.
-fn refused(hosts: &Hosts, headers: &HeaderMap) -> Option<ServeError> {
+fn refused(hosts: &Hosts, request: &Request) -> Option<ServeError> {
+    let headers = request.headers();
+    let length = length_of(request);
+    if length > MAXIMUM_HEAD {
+        return Some(ServeError::Head { got: length, limit: MAXIMUM_HEAD });
+    }
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     if !text("host").is_some_and(|host| hosts.answers_to(host)) {
         return Some(ServeError::Host);
     }
     let is_foreign = text("sec-fetch-site") == Some("cross-site") && text("sec-fetch-mode") != Some("navigate");
     is_foreign.then_some(ServeError::CrossSite)
+}
+
+/// The bytes of a request's head, but for what is the same in all of them.
+fn length_of(request: &Request) -> usize {
+    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+    target + request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum::<usize>()
 }
 
 async fn whole_page() -> Response {
@@ -101,7 +115,7 @@ async fn whole_page() -> Response {
 async fn part(
     State(answers): State<Arc<Answers>>,
     Path(name): Path<String>,
-    Query(pairs): Query<Pairs>,
+    Query(pairs): Query,
 ) -> Result<Response, ServeError> {
     let view = View::of(pairs)?;
     let markup = if name == "figures" {
@@ -141,7 +155,7 @@ async fn figures(answers: &Arc<Answers>, view: &View) -> Result<String, ServeErr
 async fn table(
     State(answers): State<Arc<Answers>>,
     Path(name): Path<String>,
-    Query(mut pairs): Query<Pairs>,
+    Query(mut pairs): Query,
     headers: HeaderMap,
 ) -> Result<Response, ServeError> {
     let analysis = analysis::find(&name)?;

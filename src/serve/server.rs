@@ -19,8 +19,9 @@ use super::routes::routes;
 
 /// Connections served at the same time; more wait.
 const MAXIMUM_CONNECTIONS: usize = 512;
-/// The longest head of a request, in bytes.
-const MAXIMUM_HEAD: usize = 16 << 10;
+/// The bytes of a request's head that are read. What is longer is refused by the library, which has no words for it; the routes have, and
+/// take a quarter of it.
+const READ_OF_HEAD: usize = 64 << 10;
 /// How long the head of a request may take.
 const HEAD_DEADLINE: Duration = Duration::from_secs(10);
 /// The pause after the system refused a connection.
@@ -77,7 +78,7 @@ impl Server {
                     Ok((stream, _)) => {
                         let service = TowerToHyperService::new(self.routes.clone());
                         let mut http = http1::Builder::new();
-                        http.timer(TokioTimer::new()).header_read_timeout(HEAD_DEADLINE).max_buf_size(MAXIMUM_HEAD);
+                        http.timer(TokioTimer::new()).header_read_timeout(HEAD_DEADLINE).max_buf_size(READ_OF_HEAD);
                         let connection = http.serve_connection(TokioIo::new(stream), service);
                         connections.spawn(until_stopped(connection, stopped.clone()));
                     }

@@ -1,11 +1,9 @@
 //! What a page's address asks for: events, which are the analyses' business, and how they are shown.
 
+use super::pairs::Pairs;
 use super::question::{Question, QuestionError};
 use crate::analysis::Analysis;
 use crate::report::{Measure, Section};
-
-/// The pairs of a query string, in order.
-pub(super) type Pairs = Vec<(String, String)>;
 
 /// The widths that pictures are drawn for, in pixels.
 const WIDTHS: std::ops::RangeInclusive<u32> = 200..=2000;

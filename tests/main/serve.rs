@@ -192,6 +192,12 @@ fn what_is_not_understood_is_told_and_harmless() {
             ("/api/analyses/top_categories?measure=views", "400", "measure"),
             ("/api/analyses/top_categories?product=1;drop", "400", "product"),
             ("/nothing", "404", "/nothing"),
+            ("/api/analyses/top_categories?brand=%FF", "400", r"brand: got `\xff`, expected UTF-8"),
+            ("/parts/brands?brand=%C3", "400", "expected UTF-8"),
+            ("/api/analyses/top_categories?format=csv&format=json", "400", "format is given more than once"),
+            ("/parts/brands?width=300&width=400", "400", "width is given more than once"),
+            ("/parts/brands?measure=views&measure=views", "400", "measure is given more than once"),
+            (&format!("/api/status?{}", "x".repeat(20_000)), "431", "at most 16384 are taken"),
         ] {
             let (head, body) = ask(address, target, &[]);
             let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
