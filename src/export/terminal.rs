@@ -1,9 +1,15 @@
 //! Tables on a terminal.
+//!
+//! What is wider than the terminal is laid out in the first of these ways that has room: texts wrapped between words and numbers whole; one
+//! row upright in a frame; each row upright, a value a line; and on the narrowest terminals each value beneath its name.
 
 use comfy_table::{Attribute, Cell, CellAlignment, ColumnConstraint, ContentArrangement, presets};
 
 use super::text::Cells;
 use crate::table::Table;
+
+/// A text is wrapped into a column that is so wide, or as wide as its longest word where that is less: what is narrower can't be read.
+const READABLE_WIDTH: usize = 12;
 
 /// How [`render`] lays a table out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,10 +51,9 @@ pub fn render(table: &Table, options: RenderOptions) -> String {
     let shown = table.rows.num_rows().min(options.rows);
     let whole = |styled| grid(table, &columns, shown, styled);
     // Escape sequences take no room on the terminal: the width is that of the lines without them.
-    let natural_width = || whole(false).lines().map(|line| line.chars().count()).max().unwrap_or(0);
     let mut lines = match options.width {
-        Some(width) if natural_width() > width.into() => {
-            narrowed(table, &columns, whole(options.styled), options.styled, width)
+        Some(width) if width_of(&whole(false)) > width.into() => {
+            narrowed(table, &columns, shown, options.styled, width)
         }
         _ => format!("{}\n", whole(options.styled)),
     };
@@ -85,22 +90,20 @@ fn empty_grid(styled: bool) -> comfy_table::Table {
     grid
 }
 
-/// A table that is wider than the terminal: one row stands upright, a value a line; of several, texts are wrapped, and numbers stay whole,
-/// whatever that takes.
-fn narrowed(
-    table: &Table,
-    columns: &[Option<Cells<'_>>],
-    mut grid: comfy_table::Table,
-    styled: bool,
-    width: u16,
-) -> String {
-    if table.rows.num_rows() == 1 {
-        let mut upright = empty_grid(styled);
-        for (field, column) in table.rows.schema_ref().fields().iter().zip(columns) {
-            upright.add_row([Cell::new(field.name()), cell(*column, 0)]);
-        }
-        return format!("{upright}\n");
+/// The columns that a table takes on a terminal.
+fn width_of(grid: &comfy_table::Table) -> usize {
+    grid.lines().map(|line| line.chars().count()).max().unwrap_or(0)
+}
+
+/// A table that is wider than the terminal.
+fn narrowed(table: &Table, columns: &[Option<Cells<'_>>], shown: usize, styled: bool, width: u16) -> String {
+    if table.rows.num_rows() == 1 && width_of(&upright(table, columns, false)) <= width.into() {
+        return format!("{}\n", upright(table, columns, styled));
     }
+    if table.rows.num_rows() == 1 || narrowest(table, columns, shown) > width.into() {
+        return records(table, columns, shown, width.into());
+    }
+    let mut grid = grid(table, columns, shown, styled);
     for (column, cells) in grid.column_iter_mut().zip(columns) {
         if cells.is_some_and(Cells::is_number) {
             column.set_constraint(ColumnConstraint::ContentWidth);
@@ -110,16 +113,71 @@ fn narrowed(
     format!("{grid}\n")
 }
 
+/// The one row of a table, a value a line.
+fn upright(table: &Table, columns: &[Option<Cells<'_>>], styled: bool) -> comfy_table::Table {
+    let mut upright = empty_grid(styled);
+    for (field, column) in table.rows.schema_ref().fields().iter().zip(columns) {
+        upright.add_row([Cell::new(field.name()), cell(*column, 0)]);
+    }
+    upright
+}
+
+/// The least width in which a table can be read: numbers are whole, and texts have room for their words.
+fn narrowest(table: &Table, columns: &[Option<Cells<'_>>], shown: usize) -> usize {
+    let fields = table.rows.schema_ref().fields().iter().zip(columns);
+    let of_columns = fields.map(|(field, column)| {
+        let is_number = column.is_some_and(Cells::is_number);
+        let least = |text: &str| match is_number {
+            true => text.chars().count(),
+            false => text.split(' ').map(|word| word.chars().count()).max().unwrap_or(0).min(READABLE_WIDTH),
+        };
+        (0..shown).map(|row| least(&text_of(*column, row).0)).chain([least(field.name())]).max().unwrap_or(0)
+    });
+    // A line and two blanks a column, and the last line.
+    of_columns.map(|width| width + 3).sum::<usize>() + 1
+}
+
+/// Each row upright under its number, a value a line behind its name; where that is too wide for one of them, all stand beneath their names.
+fn records(table: &Table, columns: &[Option<Cells<'_>>], shown: usize, width: usize) -> String {
+    let schema = table.rows.schema_ref();
+    let names = schema.fields().iter().map(|field| field.name().as_str());
+    let longest = names.clone().map(|name| name.chars().count()).max().unwrap_or(0);
+    let all = |behind: bool| {
+        let mut lines = String::new();
+        for row in 0..shown {
+            lines.push_str(&format!("row {}\n", row + 1));
+            for (name, column) in names.clone().zip(columns) {
+                let (value, _) = text_of(*column, row);
+                lines.push_str(&if behind {
+                    format!("  {name:<longest$}  {value}\n")
+                } else {
+                    format!("{name}\n  {value}\n")
+                });
+            }
+        }
+        lines
+    };
+    let lines = all(true);
+    if lines.lines().all(|line| line.chars().count() <= width) { lines } else { all(false) }
+}
+
 fn cell(column: Option<Cells<'_>>, row: usize) -> Cell {
+    match text_of(column, row) {
+        (text, true) => Cell::new(text),
+        (text, false) => Cell::new(text).add_attribute(Attribute::Dim),
+    }
+}
+
+/// What stands for a value, and whether there is one.
+fn text_of(column: Option<Cells<'_>>, row: usize) -> (String, bool) {
     match column {
         Some(column) if !column.is_missing(row) => {
             let mut text = Vec::new();
             column.append(row, &mut text);
             // Control characters of a stray value would move the cursor.
-            let text = String::from_utf8_lossy(&text).replace(char::is_control, "\u{fffd}");
-            Cell::new(text)
+            (String::from_utf8_lossy(&text).replace(char::is_control, "\u{fffd}"), true)
         }
-        Some(_) => Cell::new("(missing)").add_attribute(Attribute::Dim),
-        None => Cell::new("(not printable)"),
+        Some(_) => ("(missing)".to_owned(), false),
+        None => ("(not printable)".to_owned(), true),
     }
 }

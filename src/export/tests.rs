@@ -231,6 +231,28 @@ fn a_narrow_terminal_shows_numbers_whole() {
     assert_eq!(shown, expected);
 }
 
+#[test]
+fn a_terminal_too_narrow_for_a_table_shows_its_rows_upright() {
+    let ids = Arc::new(Int64Array::from(vec![2_053_013_555_631_882_655, 7])) as ArrayRef;
+    let codes = Arc::new(StringArray::from(vec![Some("electronics.smartphone"), None])) as ArrayRef;
+    let rows = RecordBatch::try_from_iter_with_nullable([("category_id", ids, true), ("code", codes, true)]).unwrap();
+    let shown = |rows: &RecordBatch, width| {
+        let options = RenderOptions { width: Some(width), ..RenderOptions::default() };
+        render(&Table { name: "sample".to_owned(), rows: rows.clone() }, options)
+    };
+    assert!(shown(&rows, 40).starts_with('┌'), "texts are wrapped: {}", shown(&rows, 40));
+    let expected = "\
+        row 1\n  category_id  2053013555631882655\n  code         electronics.smartphone\n\
+        row 2\n  category_id  7\n  code         (missing)\n";
+    assert_eq!(shown(&rows, 37), expected);
+    let expected = "\
+        row 1\ncategory_id\n  2053013555631882655\ncode\n  electronics.smartphone\n\
+        row 2\ncategory_id\n  7\ncode\n  (missing)\n";
+    assert_eq!(shown(&rows, 30), expected);
+    // So does the one row that its frame has no room for.
+    assert!(shown(&rows.slice(1, 1), 20).starts_with("row 1\ncategory_id\n  7\n"), "{}", shown(&rows.slice(1, 1), 20));
+}
+
 /// A text of any characters, rather often one that CSV has to quote.
 fn texts() -> impl Strategy<Value = Option<String>> {
     prop_oneof![
