@@ -28,6 +28,13 @@ the even one.
 Text orders byte by byte, and a missing value comes last. Money is exact; an average is the double nearest to the exact quotient; a quantile is
 nearest-rank, always a value that occurred. The result is the same for any number of threads and any cut into segments.
 
+DuckDB's `avg` of a decimal gives that double too, unless its optimiser rewrites it: where DuckDB 2.0 knows a column's bounds (it does in a
+table of its own and in a view on one, but not in a view on CSV or Parquet files), `avg(price)` beside `count(*)` becomes
+`sum(price) / count(*)`, which is rounded more than once. In `price_sensitivity` the last digit of some averages then differs, and with it
+the order of categories whose averages tie or nearly do. The exact ones come with
+
+    SET disabled_optimizers = 'statistics_propagation';
+
 ## Filters
 
 Every analysis takes the same filters; an event is covered if all that are set hold for it. Several values of one filter are

@@ -2,9 +2,9 @@
 
 /// The average of money: `sum` in units of `10^-4` over `count` values, as the double nearest to the exact quotient.
 ///
-/// This is what DuckDB's `avg` of a decimal column gives. (Over a table whose statistics bound the sum, DuckDB 2.0
-/// rewrites `avg(x)` beside `count(*)` to `sum(x) / count(*)` with each step rounded, which may differ in the last bit; over a
-/// view it doesn't.)
+/// This is what DuckDB's `avg` of a decimal column gives. (Over a table whose statistics bound the sum, and over a view on it, DuckDB 2.0
+/// rewrites `avg(x)` beside `count(*)` to `sum(x) / count(*)` with each step rounded, which may differ in the last bit. Without its
+/// optimiser `statistics_propagation` it doesn't: docs/ANALYSES.md, and a test in tests/interop.)
 #[expect(
     clippy::cast_precision_loss,
     reason = "numerator and denominator are below 2^53 where they are cast, and the long quotient is to be rounded"

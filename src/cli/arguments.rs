@@ -451,7 +451,7 @@ pub(crate) struct Export {
     /// Add what is new since the last export into the same folder, exactly once; the first time that is everything
     #[arg(long, requires = "partition_by")]
     pub(crate) since_last: bool,
-    /// ORC: event_time as a timestamp instead of text
+    /// ORC: event_time as a timestamp instead of text (the last second before 1970 has no fractions then; see docs/PARQUET.md)
     #[arg(long)]
     pub(crate) typed_time: bool,
     /// Which events.

@@ -34,7 +34,8 @@
 //! its own zone. pyarrow reads it as UTC. Spark (4.1) can't parse the type's name, but takes the type from the
 //! attribute `spark.sql.catalyst.type` where there is one, and then reads the same instants in every session zone;
 //! the attribute is therefore always there. ORC readers take one second off fractions before 1970, which leaves
-//! fractions of the last second of 1969 without a representation; they are refused.
+//! fractions of the last second of 1969 without a representation; they are refused. pyarrow reads instants in nanoseconds,
+//! and refuses files with one before 1677 or after 2262.
 //!
 //! # Why our own
 //!
