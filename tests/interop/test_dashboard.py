@@ -25,6 +25,16 @@ SECTIONS = {
     "conversion": ("conversion_funnel", []), "engaged": ("most_engaged_users", []),
     "interactions": ("top_interactions", []), "cohorts": ("cohort_retention", []), "quality": ("data_quality", []),
 }
+# Texts of a picture that are cut off by its edge, or stand on one another, as the browser lays them out.
+COLLISIONS = """() => [...document.querySelectorAll("section svg")].flatMap((svg) => {
+  const edge = svg.getBoundingClientRect(), name = svg.closest("section").id;
+  const texts = [...svg.querySelectorAll("text")].map((text) => [text.textContent, text.getBoundingClientRect()]);
+  const cut = texts.filter(([, box]) => box.left < edge.left - 1 || box.right > edge.right + 1).map(([text]) => [name, text]);
+  const met = texts.flatMap(([text, box], place) => texts.slice(place + 1).filter(([, other]) =>
+    Math.min(box.right, other.right) - Math.max(box.left, other.left) > 0.5 &&
+    Math.min(box.bottom, other.bottom) - Math.max(box.top, other.top) > 2).map(([other]) => [name, text, other]));
+  return [...cut, ...met];
+})"""
 DAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
 
 
@@ -369,6 +379,13 @@ def test_everybody_can_read_it(browser, address, scheme, width):
         for violation in found["violations"] if violation["impact"] in ("serious", "critical")
     ]
     assert serious == [] and len(found["passes"]) > 20
+    visit.close()
+
+
+@pytest.mark.parametrize("width", [360, 820, 1400])
+def test_no_label_runs_into_another(browser, address, width):
+    visit = Visit(browser, address, width=width).open()
+    assert visit.page.evaluate(COLLISIONS) == []
     visit.close()
 
 

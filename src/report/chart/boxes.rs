@@ -1,7 +1,7 @@
 //! Boxes: where the prices of each category lie, on a scale of powers of ten, because prices spread that far.
 
 use super::Link;
-use super::canvas::{Area, Canvas, cut, nothing};
+use super::canvas::{Area, Canvas, cut, every, nothing, width_of};
 use crate::report::values::{amount, short};
 
 const ROW: f64 = 40.0;
@@ -27,10 +27,15 @@ pub(in crate::report) fn boxes(title: &str, width: f64, rows: &[Spread]) -> Stri
     let decades = most.log10().max(1.0);
     let place = |price: f64| 4.0 + (width - 8.0) * (price.max(LOWEST).log10() / decades);
     let height = TOP + ROW * rows.len() as f64;
-    for decade in 0..=decades as i32 {
-        let (price, x) = (10_f64.powi(decade), place(10_f64.powi(decade)));
+    let steps: Vec<f64> = (0..=decades as i32).map(|decade| 10_f64.powi(decade)).collect();
+    let labels: Vec<String> = steps.iter().map(|price| short(*price)).collect();
+    let every = every(labels.iter().map(String::as_str), (width - 8.0) / decades);
+    for (number, (price, label)) in steps.iter().zip(&labels).enumerate() {
+        let x = place(*price);
         canvas.path(&format!("M{x:.1} {TOP}V{height:.1}"), "g");
-        canvas.text(x.clamp(14.0, width - 14.0), 12.0, "l m", &short(price));
+        if number.is_multiple_of(every) {
+            canvas.label(x, 12.0, label);
+        }
     }
     for (number, row) in rows.iter().enumerate() {
         let y = TOP + ROW * number as f64;
@@ -43,7 +48,7 @@ pub(in crate::report) fn boxes(title: &str, width: f64, rows: &[Spread]) -> Stri
         let link = row.link.as_ref();
         canvas.open(link, &row.label, middle, &about);
         canvas.rect(Area { x: 0.0, y, width, height: ROW - 2.0 }, "hit");
-        canvas.text(2.0, y + 14.0, "n", &cut(&row.label, width - 90.0));
+        canvas.text(2.0, y + 14.0, "n", &cut(&row.label, width - width_of(&told[2]) - 20.0));
         canvas.text(width - 2.0, y + 14.0, "v r", &told[2]);
         canvas.path(&format!("M{:.1} {:.1}H{:.1}", place(least), y + 25.0, place(dearest)), "w");
         let left = place(low);

@@ -4,8 +4,15 @@ use std::fmt::Write as _;
 
 use super::Link;
 
-/// The width of a character of the pictures' text, on average, in units.
-const CHARACTER: f64 = 6.9;
+/// The width of most characters of the pictures' text, in units. It is that of digits in the widest of the usual fonts (DejaVu Sans,
+/// Verdana), as the others are, so that no text runs into another one whatever it is shown in.
+const CHARACTER: f64 = 7.7;
+/// The width of those that stand out by being narrow.
+const NARROW: f64 = 4.8;
+/// The width of those that stand out by being wide.
+const WIDE: f64 = 12.5;
+/// The room between two labels of an axis.
+const BETWEEN_LABELS: f64 = 6.0;
 
 /// Writes text where markup stands.
 pub fn escape(text: &str) -> String {
@@ -29,17 +36,37 @@ pub fn escape(text: &str) -> String {
 
 /// The text as far as it fits.
 pub(super) fn cut(text: &str, width: f64) -> String {
-    let most = (width / CHARACTER).max(1.0) as usize;
-    if text.chars().count() <= most {
+    if width_of(text) <= width {
         return text.to_owned();
     }
-    let start: String = text.chars().take(most - 1).collect();
-    start + "…"
+    let mut left = width - width_of_character('…');
+    let fits = |character: &char| {
+        left -= width_of_character(*character);
+        left >= 0.0
+    };
+    text.chars().take_while(fits).chain(['…']).collect()
 }
 
 /// The width that a text takes.
 pub(super) fn width_of(text: &str) -> f64 {
-    text.chars().count() as f64 * CHARACTER
+    text.chars().map(width_of_character).sum()
+}
+
+/// The width that a character takes.
+fn width_of_character(character: char) -> f64 {
+    match character {
+        ' ' | '.' | ',' | ':' | ';' | '\'' | '|' | '!' | '-' | '(' | ')' | '·' | 'i' | 'j' | 'l' | 'I' => NARROW,
+        // Besides some of Latin: Chinese, Japanese, Korean, and pictograms.
+        'm' | 'w' | 'M' | 'W' | '%' | '@' | '…' | '\u{1100}'..='\u{115F}' | '\u{2E80}'..='\u{D7A3}' => WIDE,
+        '\u{F900}'..='\u{FAFF}' | '\u{FE30}'..='\u{FE6F}' | '\u{FF00}'..='\u{FF60}' | '\u{1F000}'.. => WIDE,
+        _ => CHARACTER,
+    }
+}
+
+/// Of so many labels that stand `step` apart, each of these many is shown, so that none touches the next.
+pub(super) fn every<'a>(labels: impl Iterator<Item = &'a str>, step: f64) -> usize {
+    let widest = labels.map(width_of).fold(1.0, f64::max);
+    ((widest + BETWEEN_LABELS) / step).ceil().max(1.0) as usize
 }
 
 /// A part of the picture's plane.
@@ -103,6 +130,12 @@ impl Canvas {
         let _ = write!(self.content, "<text x=\"{x:.1}\" y=\"{y:.1}\" class=\"{class}\">{}</text>", escape(text));
     }
 
+    /// A label of an axis, in the middle of `x` or as near to it as the picture has room.
+    pub(super) fn label(&mut self, x: f64, y: f64, text: &str) {
+        let half = width_of(text) / 2.0;
+        self.text(x.min(self.width - half).max(half), y, "l m", text);
+    }
+
     /// What is drawn until [`Canvas::close`] belongs together: it has a label, a value, and leads somewhere if there is a link.
     pub(super) fn open(&mut self, link: Option<&Link>, label: &str, value: f64, tooltip: &str) {
         let data = format!(" data-label=\"{}\" data-value=\"{value}\"", escape(label));
@@ -155,4 +188,22 @@ pub(super) fn nothing(title: &str, width: f64) -> String {
 /// The largest of some values, and at least something above nothing.
 pub(super) fn largest(values: impl Iterator<Item = f64>) -> f64 {
     values.fold(0.0, f64::max).max(f64::MIN_POSITIVE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_cut_to_what_they_may_take() {
+        for text in ["", "1", "2019-09-30 (80)", "electronics.audio.headphone", "WWWWWWWW", "手机和配件", "iiiiiiii"]
+        {
+            for width in [0.0, 12.5, 40.0, 80.0] {
+                let shown = cut(text, width);
+                assert!(width_of(&shown) <= width.max(WIDE), "{shown} in {width}");
+                assert_eq!(shown == text, width_of(text) <= width, "{text} in {width}: {shown}");
+            }
+        }
+        assert_eq!(cut("electronics.audio", 80.0), "electroni…");
+    }
 }

@@ -1,7 +1,7 @@
 //! Columns over bands that follow each other: how something is spread.
 
 use super::Link;
-use super::canvas::{Area, Canvas, cut, largest, nothing, width_of};
+use super::canvas::{Area, Canvas, every, largest, nothing, width_of};
 use super::scale::steps;
 use crate::report::values::short;
 
@@ -36,6 +36,7 @@ pub(in crate::report) fn columns(title: &str, width: f64, bands: &[Band]) -> Str
         canvas.text(left - 6.0, y + 4.0, "l r", &short(*step));
     }
     let step = (canvas.width - left) / bands.len().max(1) as f64;
+    let every = every(bands.iter().map(|band| band.label.as_str()), step);
     for (number, band) in bands.iter().enumerate() {
         let (x, y) = (left + step * number as f64, place(band.value));
         let link = band.link.as_ref();
@@ -46,7 +47,9 @@ pub(in crate::report) fn columns(title: &str, width: f64, bands: &[Band]) -> Str
         if width_of(&short(band.value)) < step && band.value > 0.0 {
             canvas.text(x + step / 2.0, y - 5.0, "v m", &short(band.value));
         }
-        canvas.text(x + step / 2.0, HEIGHT - 6.0, "l m", &cut(&band.label, step.max(14.0)));
+        if number.is_multiple_of(every) {
+            canvas.label(x + step / 2.0, HEIGHT - 6.0, &band.label);
+        }
         canvas.close(link);
     }
     canvas.finish(title, HEIGHT)

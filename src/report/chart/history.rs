@@ -4,7 +4,7 @@
 //! whole height, and says its date and value.
 
 use super::canvas::{Area, Canvas, largest, nothing, width_of};
-use super::scale::{date, short_date, steps, weekday};
+use super::scale::{Dates, date, steps, weekday};
 use crate::report::values::{amount, short};
 
 const HEIGHT: f64 = 260.0;
@@ -12,8 +12,6 @@ const TOP: f64 = 12.0;
 const BOTTOM: f64 = 26.0;
 /// The most days whose weekends are shaded and whose values have dots.
 const DETAILED: i64 = 100;
-/// The room that a date takes on the axis.
-const DATE_WIDTH: f64 = 64.0;
 const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 
 /// The values of days, ascending by day; `unit` is what they are.
@@ -51,9 +49,11 @@ pub(in crate::report) fn history(title: &str, width: f64, points: &[(i32, f64)],
     canvas.path(&format!("{line}L{:.1} {floor:.1}L{:.1} {floor:.1}Z", x(last), x(first)), "area");
     canvas.path(&line, "p");
     // Every so many days a date, so that none touches the next.
-    let every = (DATE_WIDTH / step).ceil().clamp(1.0, days as f64) as usize;
-    for day in (first..=last).step_by(every).filter(|day| x(*day) + DATE_WIDTH / 2.0 <= width + 8.0) {
-        canvas.text(x(day).max(left + 16.0), HEIGHT - 8.0, "l m", &short_date(day));
+    let dates = Dates::of(first, last);
+    let every = (dates.room() / step).ceil().clamp(1.0, days as f64) as usize;
+    for day in (first..=last).step_by(every).filter(|day| x(*day) + dates.room() / 2.0 <= width + 8.0 || *day == first)
+    {
+        canvas.label(x(day), HEIGHT - 8.0, &dates.label(day));
     }
     for (day, value) in points {
         let (date, weekday) = (date(*day), DAYS[weekday(*day)]);

@@ -74,4 +74,71 @@ mod tests {
             }
         }
     }
+    /// Each text's class, left end, right end and line.
+    fn texts(chart: &str) -> Vec<(f64, f64, f64, String)> {
+        let texts = chart.split("<text x=\"").skip(1).map(|text| {
+            let mut parts = text.split('"');
+            let x: f64 = parts.next().unwrap().parse().unwrap();
+            let y: f64 = parts.nth(1).unwrap().parse().unwrap();
+            let class = parts.nth(1).unwrap();
+            let content = parts.next().unwrap().trim_start_matches('>').split('<').next().unwrap();
+            let width = canvas::width_of(content);
+            let left = match class.split(' ').find_map(|class| ["r", "m"].into_iter().find(|anchor| *anchor == class)) {
+                Some("r") => x - width,
+                Some(_) => x - width / 2.0,
+                None => x,
+            };
+            (y, left, left + width, content.to_owned())
+        });
+        texts.collect()
+    }
+
+    fn check_room(chart: &str, width: f64) {
+        let mut texts = texts(chart);
+        texts.sort_by(|left, right| (left.0, left.1).partial_cmp(&(right.0, right.1)).unwrap());
+        for text in &texts {
+            assert!(text.1 >= -0.1 && text.2 <= width + 0.1, "{width}: {text:?} is cut off");
+        }
+        for pair in texts.windows(2).filter(|pair| pair[0].0 == pair[1].0) {
+            assert!(pair[0].2 <= pair[1].1 + 0.1, "{width}: {:?} runs into {:?}", pair[0], pair[1]);
+        }
+    }
+
+    #[test]
+    fn no_text_runs_into_another_one_on_phones() {
+        let name =
+            |place: usize| ["electronics.audio.microphone", "computers.notebook", "(missing)"][place % 3].to_owned();
+        for width in [260.0, 304.0, 330.0, 640.0, 1240.0] {
+            let bands = [0, 10, 25, 50, 100, 250, 500, 1000, 12_345].map(|from| Band {
+                label: crate::report::values::short(f64::from(from)),
+                about: String::new(),
+                link: None,
+                value: 1_234_567.0 + f64::from(from),
+            });
+            check_room(&columns("", width, &bands), width);
+            let spread = |place: usize| Spread {
+                label: name(place),
+                link: None,
+                prices: [0.5, 10.0, 99_999_999_999.99, 1e13, 99_999_999_999_999.0],
+            };
+            check_room(&boxes("", width, &(0..5).map(spread).collect::<Vec<_>>()), width);
+            for days in [1, 7, 31, 92, 365, 700, 1000, 40_000] {
+                let points: Vec<_> = (0..days).map(|day| (18_000 + day, 1234.5)).collect();
+                check_room(&history("", width, &points, "revenue"), width);
+            }
+            for count in [4, 12, 24] {
+                let (rows, hours) = ((0..7).map(name).collect::<Vec<_>>(), (0..count).map(|hour| format!("+{hour}")));
+                let cells = vec![vec![Some(1234.5); count]; 7];
+                let hours: Vec<_> = hours.collect();
+                let heat = Heat {
+                    rows: &rows,
+                    columns: &hours,
+                    cells: &cells,
+                    unit: "",
+                    shown: &crate::report::values::short,
+                };
+                check_room(&super::heat("", width, &heat), width);
+            }
+        }
+    }
 }

@@ -25,18 +25,55 @@ pub(super) fn weekday(day: i32) -> usize {
     (i64::from(day) + 3).rem_euclid(7) as usize
 }
 
-/// A day as an axis has room for it: `7 Oct`, and the year with the first of January.
-pub(super) fn short_date(day: i32) -> String {
-    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let date = date(day);
-    let mut parts = date.rsplit('-');
-    let number = |part: Option<&str>| part.and_then(|part| part.parse::<usize>().ok()).unwrap_or_default();
-    let (of_month, month) = (number(parts.next()), number(parts.next()));
-    let name = MONTHS.get(month.wrapping_sub(1)).copied().unwrap_or_default();
-    if (of_month, month) == (1, 1) {
-        format!("{name} {}", date.get(..4).unwrap_or_default())
-    } else {
-        format!("{of_month} {name}")
+/// Days beyond which the day of the month says nothing any longer: two years.
+const MANY_DAYS: i64 = 730;
+
+/// How an axis writes its days.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dates {
+    /// `7 Oct`, and the year with the first of January: all days are of one year.
+    OfYear,
+    /// `7 Oct 2019`: there are several years.
+    OfYears,
+    /// `Oct 2019`: there are many.
+    Months,
+}
+
+impl Dates {
+    /// How days from the first to the last are written.
+    pub(super) fn of(first: i32, last: i32) -> Self {
+        if i64::from(last) - i64::from(first) > MANY_DAYS {
+            Self::Months
+        } else if date(first).get(..4) == date(last).get(..4) {
+            Self::OfYear
+        } else {
+            Self::OfYears
+        }
+    }
+
+    /// The room that a label takes, and some between two.
+    pub(super) fn room(self) -> f64 {
+        match self {
+            Self::OfYear => 74.0,
+            Self::OfYears => 116.0,
+            Self::Months => 92.0,
+        }
+    }
+
+    /// A day as the axis has room for it.
+    pub(super) fn label(self, day: i32) -> String {
+        const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+        let date = date(day);
+        let mut parts = date.rsplit('-');
+        let number = |part: Option<&str>| part.and_then(|part| part.parse::<usize>().ok()).unwrap_or_default();
+        let (of_month, month) = (number(parts.next()), number(parts.next()));
+        let name = MONTHS.get(month.wrapping_sub(1)).copied().unwrap_or_default();
+        let year = date.get(..4).unwrap_or_default();
+        match self {
+            Self::OfYear if (of_month, month) != (1, 1) => format!("{of_month} {name}"),
+            Self::OfYears => format!("{of_month} {name} {year}"),
+            Self::OfYear | Self::Months => format!("{name} {year}"),
+        }
     }
 }
 
@@ -60,8 +97,14 @@ mod tests {
     }
 
     #[test]
-    fn days_are_named() {
-        assert_eq!((date(0), short_date(0), weekday(0)), ("1970-01-01".to_owned(), "Jan 1970".to_owned(), 3));
-        assert_eq!((short_date(18_170), weekday(18_170), weekday(-1)), ("1 Oct".to_owned(), 1, 2));
+    fn days_are_named_and_so_are_their_years_where_there_are_several() {
+        assert_eq!((date(0), weekday(0)), ("1970-01-01".to_owned(), 3));
+        assert_eq!((weekday(18_170), weekday(-1)), (1, 2));
+        let of = |days: i32| Dates::of(18_170, 18_170 + days);
+        assert_eq!(
+            [of(0), of(91), of(92), of(730), of(731)].map(|dates| dates.label(18_170)),
+            ["1 Oct", "1 Oct", "1 Oct 2019", "1 Oct 2019", "Oct 2019"]
+        );
+        assert_eq!(Dates::of(0, 1).label(0), "Jan 1970");
     }
 }
