@@ -17,8 +17,11 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use cartlog_storage::broker::{Broker, BrokerHandle, BrokerOptions};
 use cartlog_storage::io::OsDirectory;
 use cartlog_storage::log::{Log, LogOptions, TopicConfig};
+use kafka_protocol::messages::alter_partition_reassignments_request::{ReassignablePartition, ReassignableTopic};
 use kafka_protocol::messages::create_topics_request::CreatableTopic;
 use kafka_protocol::messages::delete_topics_request::DeleteTopicState;
+use kafka_protocol::messages::describe_topic_partitions_request::{Cursor, TopicRequest};
+use kafka_protocol::messages::elect_leaders_request::TopicPartitions;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
@@ -26,12 +29,13 @@ use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::{
-    AlterConfigsRequest, ApiKey, ApiVersionsRequest, ApiVersionsResponse, BrokerId, CreatePartitionsRequest,
-    CreateTopicsRequest, DeleteGroupsRequest, DeleteRecordsRequest, DeleteTopicsRequest, DescribeClusterRequest,
-    DescribeConfigsRequest, DescribeGroupsRequest, DescribeLogDirsRequest, DescribeProducersRequest,
-    DescribeTopicPartitionsRequest, FetchRequest, FindCoordinatorRequest, GroupId, HeartbeatRequest,
-    IncrementalAlterConfigsRequest, InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest, ListGroupsRequest,
-    ListOffsetsRequest, MetadataRequest, OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest,
+    AlterConfigsRequest, AlterPartitionReassignmentsRequest, ApiKey, ApiVersionsRequest, ApiVersionsResponse, BrokerId,
+    CreatePartitionsRequest, CreateTopicsRequest, DeleteGroupsRequest, DeleteRecordsRequest, DeleteTopicsRequest,
+    DescribeClusterRequest, DescribeConfigsRequest, DescribeGroupsRequest, DescribeLogDirsRequest,
+    DescribeProducersRequest, DescribeTopicPartitionsRequest, ElectLeadersRequest, FetchRequest,
+    FindCoordinatorRequest, GroupId, HeartbeatRequest, IncrementalAlterConfigsRequest, InitProducerIdRequest,
+    JoinGroupRequest, LeaveGroupRequest, ListConfigResourcesRequest, ListGroupsRequest, ListOffsetsRequest,
+    ListPartitionReassignmentsRequest, MetadataRequest, OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest,
     OffsetForLeaderEpochRequest, ProduceRequest, RequestHeader, RequestKind, SaslAuthenticateRequest,
     SaslHandshakeRequest, SyncGroupRequest, TopicName,
 };
@@ -168,8 +172,23 @@ fn request(key: ApiKey) -> Option<RequestKind> {
         ApiKey::DescribeLogDirs => DescribeLogDirsRequest::default().into(),
         ApiKey::CreatePartitions => CreatePartitionsRequest::default().with_validate_only(true).into(),
         ApiKey::DescribeCluster => DescribeClusterRequest::default().into(),
+        ApiKey::DescribeTopicPartitions => {
+            let cursor = Cursor::default().with_topic_name(topic());
+            let topic = TopicRequest::default().with_name(topic());
+            DescribeTopicPartitionsRequest::default().with_topics(vec![topic]).with_cursor(Some(cursor)).into()
+        }
+        ApiKey::ListConfigResources => ListConfigResourcesRequest::default().into(),
+        ApiKey::ElectLeaders => {
+            let topic = TopicPartitions::default().with_topic(topic()).with_partitions(vec![0]);
+            ElectLeadersRequest::default().with_topic_partitions(Some(vec![topic])).into()
+        }
+        ApiKey::AlterPartitionReassignments => {
+            let partition = ReassignablePartition::default().with_replicas(Some(vec![BrokerId(1)]));
+            let topic = ReassignableTopic::default().with_name(topic()).with_partitions(vec![partition]);
+            AlterPartitionReassignmentsRequest::default().with_topics(vec![topic]).into()
+        }
+        ApiKey::ListPartitionReassignments => ListPartitionReassignmentsRequest::default().into(),
         ApiKey::DescribeProducers => DescribeProducersRequest::default().into(),
-        ApiKey::DescribeTopicPartitions => DescribeTopicPartitionsRequest::default().into(),
         _ => return None,
     })
 }
