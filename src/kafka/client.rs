@@ -287,7 +287,8 @@ impl KafkaClient {
     /// Shows progress in a topic as the committed offsets of a consumer group, from a task on the current Tokio runtime.
     #[must_use]
     pub fn group_offsets(&self, group: &str, topic: &str) -> GroupOffsets {
-        GroupOffsets::start(Arc::clone(&self.cluster), self.policy.notices.clone(), group, topic)
+        let (cluster, given_up) = (Arc::clone(&self.cluster), Arc::clone(&self.policy.given_up));
+        GroupOffsets::start(cluster, self.policy.notices.clone(), given_up, group, topic)
     }
 
     /// What there is to tell while requests go on: that one keeps failing, say.

@@ -4,7 +4,7 @@
 //! they are committed by a task of their own, the newest only, without joining the group (generation -1, as tools do), and
 //! whatever goes wrong is told and then forgotten: no row waits for it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use kafka_protocol::ResponseError;
@@ -21,6 +21,8 @@ use super::retry::{Failure, Verdict};
 
 /// How long the end of a job waits for its last offsets to be committed.
 const LAST_COMMIT: Duration = Duration::from_secs(5);
+/// The same for a job that was told to stop, once a commit has failed: somebody waits for its end.
+const LAST_COMMIT_OF_STOPPED: Duration = Duration::from_secs(1);
 /// The pause before a commit that failed for now is tried again, with what is the newest then.
 const PAUSE: Duration = Duration::from_millis(250);
 /// How long commits may go on failing before that is told.
@@ -57,15 +59,27 @@ type Offsets = Vec<(i32, i64)>;
 #[derive(Debug)]
 pub struct GroupOffsets {
     newest: watch::Sender<Offsets>,
+    /// Whether the last commit has failed.
+    failing: watch::Receiver<bool>,
+    /// Set once the job is to stop.
+    given_up: Arc<OnceLock<Instant>>,
     committing: JoinHandle<()>,
 }
 
 impl GroupOffsets {
     /// Starts the task that commits.
-    pub(super) fn start(cluster: Arc<Cluster>, notices: Notices, group: &str, topic: &str) -> Self {
+    pub(super) fn start(
+        cluster: Arc<Cluster>,
+        notices: Notices,
+        given_up: Arc<OnceLock<Instant>>,
+        group: &str,
+        topic: &str,
+    ) -> Self {
         let (newest, offsets) = watch::channel(Offsets::new());
+        let (is_failing, failing) = watch::channel(false);
         let committer = Committer { cluster, group: group.into(), topic: topic.into(), coordinator: None };
-        Self { newest, committing: tokio::spawn(commit_all(committer, offsets, notices)) }
+        let committing = tokio::spawn(commit_all(committer, offsets, is_failing, notices));
+        Self { newest, failing, given_up, committing }
     }
 
     /// Has these offsets committed soon, unless they are what was given last. Never waits.
@@ -77,25 +91,44 @@ impl GroupOffsets {
         });
     }
 
-    /// Waits until the last offsets are committed, for some seconds at most.
+    /// Waits until the last offsets are committed, for some seconds at most; for one if the job was told to stop and commits fail.
     pub async fn finish(self) {
-        let Self { newest, committing } = self;
+        let Self { newest, failing, given_up, mut committing } = self;
         drop(newest);
-        let abort = committing.abort_handle();
-        if tokio::time::timeout(LAST_COMMIT, committing).await.is_err() {
+        let is_over = tokio::select! {
+            _ = &mut committing => true,
+            () = tokio::time::sleep(LAST_COMMIT) => false,
+            () = out_of_patience(failing, &given_up) => false,
+        };
+        if !is_over {
             tracing::debug!("the last offsets of the group could not be committed in time");
-            abort.abort();
+            committing.abort();
         }
     }
 }
 
+/// Ends a moment after a commit has failed, if the job was told to stop; else never.
+async fn out_of_patience(mut failing: watch::Receiver<bool>, given_up: &OnceLock<Instant>) {
+    if given_up.get().is_none() || failing.wait_for(|is_failing| *is_failing).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+    tokio::time::sleep(LAST_COMMIT_OF_STOPPED).await;
+}
+
 /// Commits the newest offsets whenever there are some, until their sender is gone or commits are refused.
-async fn commit_all(mut committer: Committer, mut offsets: watch::Receiver<Offsets>, notices: Notices) {
+async fn commit_all(
+    mut committer: Committer,
+    mut offsets: watch::Receiver<Offsets>,
+    is_failing: watch::Sender<bool>,
+    notices: Notices,
+) {
     let mut failing_since: Option<Instant> = None;
     while offsets.changed().await.is_ok() {
         loop {
             let newest = offsets.borrow_and_update().clone();
-            let Err(error) = committer.commit(&newest).await else {
+            let committed = committer.commit(&newest).await;
+            is_failing.send_replace(committed.is_err());
+            let Err(error) = committed else {
                 failing_since = None;
                 break;
             };
@@ -159,4 +192,32 @@ fn request(group: &str, topic: &str, offsets: &[(i32, i64)]) -> OffsetCommitRequ
         .with_group_id(GroupId(text(group)))
         .with_generation_id_or_member_epoch(NO_GENERATION)
         .with_topics(vec![topic.with_partitions(partitions.collect())])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::connection::Connector;
+    use super::*;
+
+    /// How long the end takes of a job whose broker is gone.
+    async fn end_without_a_broker(given_up: Arc<OnceLock<Instant>>) -> Duration {
+        // A port that was free a moment ago: bound and dropped again.
+        let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let second = Duration::from_secs(1);
+        let connector = Connector { tls: None, sasl: None, connect: second, timeout: second };
+        let cluster = Arc::new(Cluster::new(connector, vec![address]));
+        let offsets = GroupOffsets::start(cluster, Notices::default(), given_up, "reports", "clicks");
+        offsets.commit(vec![(0, 1)]);
+        let start = Instant::now();
+        offsets.finish().await;
+        start.elapsed()
+    }
+
+    #[tokio::test]
+    async fn a_job_that_was_told_to_stop_does_not_wait_long_for_a_broker_that_is_gone() {
+        let stopped = Arc::new(OnceLock::from(Instant::now()));
+        let (stopped, ended) = tokio::join!(end_without_a_broker(stopped), end_without_a_broker(Arc::default()));
+        assert!(stopped >= LAST_COMMIT_OF_STOPPED && stopped < LAST_COMMIT - Duration::from_secs(1), "{stopped:?}");
+        assert!(ended >= LAST_COMMIT, "nobody waits: it is tried on for {ended:?}");
+    }
 }
