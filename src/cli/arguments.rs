@@ -780,8 +780,8 @@ and offset. A log that is served can't be checked: stop the broker first.
 
 Without --repair nothing is changed. With it, each damaged segment is made anew of the records that its rows came from, and
 replaces the damaged one only if rows and checksums are what they were; what is left damaged is told with its rows and
-where they came from. The damaged store stays readable until the one commit at the end. Of the log, indexes and the files
-that name a folder's topic are made anew; records are not there twice.")]
+where they came from. The damaged store stays readable until the one commit at the end. Of the log, indexes, snapshots of
+producers and the files that name a folder's topic are made anew; records are not there twice.")]
 pub(crate) struct Verify {
     /// Make what is damaged of the store anew from the log, and of the log what follows from its records
     #[arg(long)]

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+import servers
 from cartlog import BINARY, Store, cartlog, environment, refusal, summary
 
 ROWS = 6_000
@@ -188,6 +189,36 @@ def test_a_folder_that_can_only_be_read(rows, expected, tmp_path):
             path.chmod(mode)
     assert content(store) == before == expected
     assert Store.load(store, more, "--no-log").counts() == (100, 100, 0, 0)
+
+
+def test_a_log_that_can_only_be_read_is_verified(rows, tmp_path):
+    store = tmp_path / "store"
+    Store.load(store, rows)
+
+    def verify():
+        held = {path: path.stat().st_mode for path in [store, *store.rglob("*")]}
+        try:
+            for path in held:
+                path.chmod(0o555 if path.is_dir() else 0o444)
+            done = subprocess.run([BINARY, "verify", "--store", store], stdin=subprocess.DEVNULL, capture_output=True,
+                                  text=True, env=environment(), preexec_fn=without_privilege)
+        finally:
+            for path, mode in held.items():
+                path.chmod(mode)
+        if done.returncode == 99:
+            pytest.skip("this root can't give up its privilege over permissions")
+        return done
+
+    with servers.cartlog_broker(store):
+        served = verify()
+        assert served.returncode == 1 and "in use" in served.stderr, served
+    locks = [store / "log" / name for name in [".lock", ".groups.lock"]]
+    for are_there in [True, False]:
+        assert all(lock.exists() for lock in locks) == are_there
+        done = verify()
+        assert done.returncode == 0 and "all sound" in done.stdout and "log:" in done.stdout, done
+        for lock in locks:
+            lock.unlink(missing_ok=True)
 
 
 def test_too_many_maps(shim, rows, tmp_path):

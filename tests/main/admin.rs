@@ -73,5 +73,9 @@ fn the_command_checks_the_log_and_says_where_it_is_damaged() {
     let (code, shown, told) = run(&["verify"]);
     assert_eq!(code, Some(1), "{shown}{told}");
     assert!(shown.contains(&format!("{file} at byte 0")) && shown.contains("(offset 0)"), "{shown}");
-    assert!(told.contains("damaged in 1 place"), "{told}");
+    assert!(told.contains("damaged in 1 place") && shown.contains("put them back from a copy"), "{told}{shown}");
+    std::fs::write(directory.path().join("cartlog-data/log/cartlog.topics"), "nothing\n").unwrap();
+    let (_, shown, told) = run(&["verify"]);
+    assert!(told.contains("damaged in 2 places") && shown.contains("which topics there are"), "{told}{shown}");
+    assert!(shown.contains("in 1 partition and"), "{shown}");
 }

@@ -1,5 +1,6 @@
 //! `cartlog verify`: every checksum of the store and its log, and damaged files of the store made anew.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::time::Instant;
@@ -7,7 +8,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use cartlog_storage::groups;
 use cartlog_storage::io::{Directory, OsDirectory};
-use cartlog_storage::log::{self, LogFault, LogReport};
+use cartlog_storage::log::{self, LogFault, LogReport, Remedy};
 use cartlog_storage::store::{self, Damage, SortedReport, StoreError, SummariesReport, VerifyReport};
 use serde_json::{Value, json};
 
@@ -261,7 +262,26 @@ fn fault_lines(report: &LogReport) -> Vec<String> {
         let offset = fault.offset.map(|offset| format!(" (offset {offset})")).unwrap_or_default();
         format!("log/{} at byte {}: {}{offset}", fault.path, fault.position, fault.what)
     };
-    report.faults.iter().map(line).collect()
+    let remedies: BTreeSet<_> = report.faults.iter().map(LogFault::remedy).collect();
+    report.faults.iter().map(line).chain(remedies.into_iter().map(|remedy| advice(remedy).to_owned())).collect()
+}
+
+/// What to do about faults of the log of one kind.
+fn advice(remedy: Remedy) -> &'static str {
+    match remedy {
+        Remedy::Repair => {
+            "`cartlog verify --repair` makes indexes, snapshots and the files that name a folder's topic anew, or has the next \
+             start do so"
+        }
+        Remedy::CopyOfTopics => {
+            "no other file says which topics there are: put log/cartlog.topics back from a copy of the whole log, or move the \
+             log's folder away and load or produce once more; its partitions were checked without it"
+        }
+        _ => {
+            "what other damaged files of the log hold is not there twice: put them back from a copy; without one, delete the topic, \
+             or cartlog.groups with all offsets that groups have committed"
+        }
+    }
 }
 
 fn store_summary(report: &VerifyReport) -> String {

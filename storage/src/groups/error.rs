@@ -131,6 +131,16 @@ pub enum JournalError {
     InUse,
 }
 
+impl JournalError {
+    /// Makes the error of a lock that can't be had.
+    pub(super) fn of_lock(path: &'static str, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::WouldBlock => Self::InUse,
+            _ => Self::Io { action: "lock", path, source },
+        }
+    }
+}
+
 /// Gives an [`io::Error`] its place.
 pub(super) trait IoContext<T> {
     /// Adds what was tried and where.

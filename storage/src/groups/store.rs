@@ -17,7 +17,7 @@ use super::table::Table;
 use crate::histogram::Histogram;
 use crate::io::{Directory, LockGuard};
 
-const LOCK_PATH: &str = ".groups.lock";
+pub(super) const LOCK_PATH: &str = ".groups.lock";
 /// The most bytes of changes that may wait for the disk.
 const MAX_WAITING: usize = 64 << 20;
 /// Below this length the file is never rewritten.
@@ -69,10 +69,7 @@ struct Change {
 /// # Errors
 /// [`JournalError::InUse`] if another holds it, [`JournalError::Io`].
 pub(super) fn lock(directory: &dyn Directory) -> Result<Box<dyn LockGuard>, JournalError> {
-    directory.lock(LOCK_PATH).map_err(|source| match source.kind() {
-        std::io::ErrorKind::WouldBlock => JournalError::InUse,
-        _ => JournalError::Io { action: "lock", path: LOCK_PATH, source },
-    })
+    directory.lock(LOCK_PATH).map_err(|error| JournalError::of_lock(LOCK_PATH, error))
 }
 
 impl GroupStore {

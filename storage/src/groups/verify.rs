@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::error::{IoContext as _, JournalError};
 use super::format::{FRAME_HEADER_LENGTH, HEADER_LENGTH, PATH, Record, decode_frame, decode_header, find_later_frame};
-use super::store::lock;
+use super::store::LOCK_PATH;
 use crate::io::Directory;
 use crate::log::LogReport;
 use crate::wire::u64_at;
@@ -40,7 +40,7 @@ pub fn verify(directory: &Arc<dyn Directory>, report: &mut LogReport) -> Result<
     if !directory.exists(PATH).at("look for", PATH)? {
         return Ok(());
     }
-    let _lock = lock(&**directory)?;
+    let _lock = directory.lock_to_read(LOCK_PATH).map_err(|error| JournalError::of_lock(LOCK_PATH, error))?;
     let bytes = directory.map(PATH).at("read", PATH)?;
     report.files += 1;
     report.bytes += bytes.len() as u64;

@@ -176,6 +176,11 @@ impl Directory for FaultDirectory {
         self.plan.check_alive()?;
         self.inner.lock(path)
     }
+
+    fn lock_to_read(&self, path: &str) -> io::Result<Option<Box<dyn LockGuard>>> {
+        self.plan.check_alive()?;
+        self.inner.lock_to_read(path)
+    }
 }
 
 #[derive(Debug)]

@@ -68,6 +68,12 @@ pub trait Directory: fmt::Debug + Send + Sync + 'static {
     /// Takes the exclusive lock of this path (creating the file), held until the guard drops or the process ends;
     /// fails with `WouldBlock` at once if another holder, in this process or another, has it.
     fn lock(&self, path: &str) -> io::Result<Box<dyn LockGuard>>;
+
+    /// The same for one who only reads, and so may be where nothing can be written: a lock's file that is there is locked as it
+    /// is. `None` where there is none and none can be created, or where it may not even be opened: then nobody is kept out.
+    fn lock_to_read(&self, path: &str) -> io::Result<Option<Box<dyn LockGuard>>> {
+        self.lock(path).map(Some)
+    }
 }
 
 /// A file open for appending by one writer. Appends, fills and cuts must be serialised by the caller; [`WriteFile::sync`] may

@@ -139,6 +139,20 @@ impl Directory for OsDirectory {
             Err(TryLockError::Error(error)) => Err(error),
         }
     }
+
+    fn lock_to_read(&self, path: &str) -> io::Result<Option<Box<dyn LockGuard>>> {
+        match self.lock(path) {
+            Err(error) if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) => {}
+            locked => return locked.map(Some),
+        }
+        let Ok(file) = File::open(self.at(path)) else { return Ok(None) };
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Box::new(OsLock { _file: file }))),
+            Err(TryLockError::WouldBlock) => Err(io::Error::from(ErrorKind::WouldBlock)),
+            // File systems of a network may lock nothing but what is open for writing.
+            Err(TryLockError::Error(_)) => Ok(None),
+        }
+    }
 }
 
 #[derive(Debug)]

@@ -23,7 +23,7 @@ use super::settings::TopicConfig;
 use super::topic::TopicId;
 use crate::io::Directory;
 
-const PATH: &str = "cartlog.topics";
+pub(super) const PATH: &str = "cartlog.topics";
 const TEMPORARY_PATH: &str = "cartlog.topics.tmp";
 const FORMAT: &str = "cartlog topics 1";
 

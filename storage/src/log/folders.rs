@@ -16,6 +16,11 @@ pub(super) fn metadata_path(folder: &str) -> String {
     format!("{folder}/{METADATA_FILE}")
 }
 
+/// Whether a path is that of such a file.
+pub(super) fn is_metadata(path: &str) -> bool {
+    path.rsplit('/').next() == Some(METADATA_FILE)
+}
+
 fn metadata(topic: TopicId) -> String {
     format!("version: 0\ntopic_id: {topic}")
 }

@@ -67,4 +67,4 @@ pub use root::Log;
 pub use settings::{SETTINGS, Setting, SettingKind, SettingValue, TopicConfig};
 pub use slice::LogSlice;
 pub use topic::{Topic, TopicId};
-pub use verify::{LogFault, LogReport, repair, verify};
+pub use verify::{LogFault, LogReport, Remedy, repair, verify};

@@ -3,13 +3,14 @@
 //! Opening a log trusts what was on disk and reads only what may be torn; this walk trusts nothing. Each batch's header
 //! and checksum are compared, and what the checksum doesn't cover: base offsets must follow each other, epochs must be
 //! ours. Index entries must name batches that are there, snapshots of producers must have their checksum, and each folder must
-//! name its topic. Nothing is written; a start afterwards finds the log as it was.
+//! name its topic. Where the list of topics is damaged, the partitions are those that have folders. Nothing is written; a start
+//! afterwards finds the log as it was.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::batch::{BatchError, BatchHeader, Offset};
-use super::catalogue::Catalogue;
+use super::catalogue::{self, Catalogue, TopicEntry};
 use super::checkpoint::Checkpoint;
 use super::error::{IoContext as _, LogError};
 use super::folders;
@@ -53,8 +54,21 @@ pub struct LogFault {
     pub what: String,
 }
 
+/// What mends a fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Remedy {
+    /// [`repair`]: the file follows from the rest of the log.
+    Repair,
+    /// A copy of the list of topics, which follows from nothing else. Without it nothing of the log can be served.
+    CopyOfTopics,
+    /// A copy of the file: what it holds stands nowhere else in the log.
+    Copy,
+}
+
 /// Reads every byte of the log in `directory` and reports each place that is not as it was written. A folder without a log
-/// is sound. Costs one pass over the files at the speed of the disk, in bounded memory.
+/// is sound. Costs one pass over the files at the speed of the disk, in bounded memory. A folder that can't be written to is
+/// checked as well, without the lock if there is none to be had.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -81,47 +95,41 @@ pub fn verify(directory: &Arc<dyn Directory>) -> Result<LogReport, LogError> {
     if !Catalogue::is_in(&**directory)? && folders::partitions(&**directory)?.is_empty() {
         return Ok(report);
     }
-    let _lock = directory.lock(LOCK_PATH).map_err(|error| LogError::of_lock(LOCK_PATH, error))?;
-    let catalogue = Catalogue::read(&**directory);
-    let starts = Checkpoint::of_log_starts(Arc::clone(directory));
+    let _lock = directory.lock_to_read(LOCK_PATH).map_err(|error| LogError::of_lock(LOCK_PATH, error))?;
+    let catalogue = report.sound(Catalogue::read(&**directory))?;
+    let starts = report.sound(Checkpoint::of_log_starts(Arc::clone(directory)))?;
     report.files += 2;
-    let (Some(catalogue), starts) = (report.sound(catalogue)?, report.sound(starts)?) else {
-        return Ok(report);
-    };
     let recovery_points = Checkpoint::of_recovery_points(Arc::clone(directory));
-    for entry in &catalogue.topics {
-        let name: Arc<str> = entry.name.as_str().into();
-        for index in 0..entry.partitions {
-            let kept_from = starts.as_ref().map_or(Offset(0), |starts| starts.point(&name, index));
-            let on_disk = recovery_points.point(&name, index).max(kept_from);
-            let folder = partition_folder(&name, index);
-            verify_partition(&**directory, &folder, kept_from, on_disk, &mut report)?;
-            if directory.exists(&folder).at("look for", &folder)? {
-                verify_small_files(&**directory, &folder, entry.id, &mut report)?;
-            }
+    for place in places(&**directory, catalogue.as_ref())? {
+        let kept_from = starts.as_ref().map_or(Offset(0), |starts| starts.point(&place.topic, place.index));
+        let on_disk = recovery_points.point(&place.topic, place.index).max(kept_from);
+        verify_partition(&**directory, &place.folder, kept_from, on_disk, &mut report)?;
+        if directory.exists(&place.folder).at("look for", &place.folder)? {
+            verify_small_files(&**directory, &place.folder, place.topic_id, &mut report)?;
         }
     }
     Ok(report)
 }
 
-/// Mends what follows from the rest of a log: removes damaged indexes, which are made anew of their segment when they are
-/// wanted, and names the topic in folders that name another one or none. Gives the paths of these files.
+/// Mends what follows from the rest of a log: removes damaged indexes and snapshots of producers, which are made anew of the
+/// segments when they are wanted, and names the topic in folders that name another one or none, as far as the list of topics
+/// tells it. Gives the paths of these files.
 ///
 /// # Errors
-/// [`LogError::InUse`], [`LogError::Io`]. Without a list of topics nothing is mended.
+/// [`LogError::InUse`], [`LogError::Io`].
 pub fn repair(directory: &Arc<dyn Directory>, report: &LogReport) -> Result<Vec<String>, LogError> {
     let _lock = directory.lock(LOCK_PATH).map_err(|error| LogError::of_lock(LOCK_PATH, error))?;
-    let catalogue = match Catalogue::read(&**directory) {
-        Err(LogError::Corrupt { .. } | LogError::NoCatalogue { .. }) => return Ok(Vec::new()),
-        read => read?,
+    let topics = match Catalogue::read(&**directory) {
+        Err(LogError::Corrupt { .. } | LogError::NoCatalogue { .. }) => Vec::new(),
+        read => read?.topics,
     };
     let damaged: BTreeSet<&str> = report.faults.iter().map(|fault| &*fault.path).collect();
-    let indexes = damaged.iter().filter(|path| path.ends_with(".index") || path.ends_with(".timeindex"));
-    let mut mended: Vec<String> = indexes.map(|&path| path.to_owned()).collect();
+    let caches = damaged.iter().filter(|path| is_cache(path));
+    let mut mended: Vec<String> = caches.map(|&path| path.to_owned()).collect();
     for path in &mended {
         directory.remove(path).at("remove", path)?;
     }
-    for entry in &catalogue.topics {
+    for entry in &topics {
         for folder in (0..entry.partitions).map(|index| partition_folder(&entry.name, index)) {
             let path = folders::metadata_path(&folder);
             if damaged.contains(&*path) {
@@ -134,6 +142,53 @@ pub fn repair(directory: &Arc<dyn Directory>, report: &LogReport) -> Result<Vec<
         }
     }
     Ok(mended)
+}
+
+/// Whether a file is made anew of the segments beside it once it is gone.
+fn is_cache(path: &str) -> bool {
+    [".index", ".timeindex", ".snapshot"].iter().any(|ending| path.ends_with(ending))
+}
+
+/// A partition to be checked.
+struct Place {
+    folder: String,
+    topic: Arc<str>,
+    index: i32,
+    /// What its folder must name; unknown without a list of topics.
+    topic_id: Option<TopicId>,
+}
+
+/// The partitions that the list of topics names; without one, those that have a folder.
+fn places(directory: &dyn Directory, catalogue: Option<&Catalogue>) -> Result<Vec<Place>, LogError> {
+    let Some(catalogue) = catalogue else {
+        let of_folder = |folder: String| {
+            let (topic, index) = folder.rsplit_once('-')?;
+            let (topic, index) = (topic.into(), index.parse().ok()?);
+            Some(Place { folder, topic, index, topic_id: None })
+        };
+        return Ok(folders::partitions(directory)?.into_iter().filter_map(of_folder).collect());
+    };
+    let of_topic = |entry: &TopicEntry| {
+        let (topic, topic_id): (Arc<str>, _) = (entry.name.as_str().into(), Some(entry.id));
+        let place =
+            move |index| Place { folder: partition_folder(&topic, index), topic: Arc::clone(&topic), index, topic_id };
+        (0..entry.partitions).map(place)
+    };
+    Ok(catalogue.topics.iter().flat_map(of_topic).collect())
+}
+
+impl LogFault {
+    /// What mends it.
+    #[must_use]
+    pub fn remedy(&self) -> Remedy {
+        if is_cache(&self.path) || folders::is_metadata(&self.path) {
+            Remedy::Repair
+        } else if self.path == catalogue::PATH {
+            Remedy::CopyOfTopics
+        } else {
+            Remedy::Copy
+        }
+    }
 }
 
 impl LogReport {
@@ -198,14 +253,16 @@ fn verify_partition(
     Ok(())
 }
 
-/// Checks the name that the folder gives its topic, and the snapshots of producers.
+/// Checks the name that the folder gives its topic, if that is known, and the snapshots of producers.
 fn verify_small_files(
     directory: &dyn Directory,
     folder: &str,
-    topic: TopicId,
+    topic: Option<TopicId>,
     report: &mut LogReport,
 ) -> Result<(), LogError> {
-    check_file(directory, &folders::metadata_path(folder), report, |bytes| folders::check_metadata(bytes, topic))?;
+    if let Some(topic) = topic {
+        check_file(directory, &folders::metadata_path(folder), report, |bytes| folders::check_metadata(bytes, topic))?;
+    }
     for path in Snapshot::paths(directory, folder) {
         check_file(directory, &path, report, Snapshot::check)?;
     }
@@ -512,15 +569,17 @@ mod tests {
         let metadata = folder.path().join("events-0/partition.metadata");
         let named = fs::read(&metadata).unwrap();
         let (index, times) = (&files(folder.path(), "index")[0], &files(folder.path(), "timeindex")[0]);
-        for path in [index, times, &metadata] {
+        let snapshot = &files(folder.path(), "snapshot")[0];
+        for path in [index, times, snapshot, &metadata] {
             let mut damaged = fs::read(path).unwrap();
             damaged[0] ^= 1;
             fs::write(path, damaged).unwrap();
         }
         let report = checked(folder.path());
+        assert!(report.faults.iter().all(|fault| fault.remedy() == Remedy::Repair), "{:?}", report.faults);
         let mended = repair(&directory, &report).unwrap();
-        assert_eq!(mended.len(), 3, "{mended:?}");
-        assert!(checked(folder.path()).is_sound() && !index.exists());
+        assert_eq!(mended.len(), 4, "{mended:?}");
+        assert!(checked(folder.path()).is_sound() && !index.exists() && !snapshot.exists());
         assert_eq!(fs::read(&metadata).unwrap(), named);
         fs::remove_file(&metadata).unwrap();
         assert_eq!(repair(&directory, &checked(folder.path())).unwrap(), ["events-0/partition.metadata"]);
@@ -531,6 +590,31 @@ mod tests {
         fs::write(segment, damaged).unwrap();
         let report = checked(folder.path());
         assert!(!report.is_sound() && repair(&directory, &report).unwrap().is_empty());
+        assert_eq!(report.faults[0].remedy(), Remedy::Copy);
+    }
+
+    #[test]
+    fn without_a_list_of_topics_the_partitions_are_checked_all_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        closed_log(folder.path(), 24);
+        let catalogue = folder.path().join("cartlog.topics");
+        let mut damaged = fs::read(&catalogue).unwrap();
+        damaged[20] ^= 1;
+        fs::write(&catalogue, damaged).unwrap();
+        let snapshot = &files(folder.path(), "snapshot")[0];
+        fs::write(snapshot, "nothing").unwrap();
+        for is_there in [true, false] {
+            let report = checked(folder.path());
+            assert_eq!((report.partitions, report.batches, report.records), (1, 24, 72));
+            let remedies: Vec<_> = report.faults.iter().map(LogFault::remedy).collect();
+            assert_eq!(remedies[0], Remedy::CopyOfTopics, "{:?}", report.faults);
+            assert_eq!(remedies[1..].is_empty(), !is_there, "{:?}", report.faults);
+            if is_there {
+                let mended = repair(&directory(folder.path()), &report).unwrap();
+                assert_eq!(mended.len(), 1, "what needs no list is mended: {mended:?}");
+                fs::remove_file(&catalogue).unwrap();
+            }
+        }
     }
 
     #[test]
