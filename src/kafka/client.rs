@@ -152,7 +152,8 @@ impl KafkaClient {
         })?;
         // Several brokers are to be tried within the time of one request.
         let connect = options.connect_timeout.min(options.request_timeout / BROKERS_TRIED);
-        let connector = Connector { tls, sasl: options.sasl.clone(), connect, timeout: options.request_timeout };
+        let (sasl, name) = (options.sasl.clone(), options.name.as_deref().map(Arc::from));
+        let connector = Connector { tls, sasl, name, connect, timeout: options.request_timeout };
         let cluster = Cluster::new(connector, brokers.to_vec());
         Ok(Self { client: Arc::new(client), cluster: Arc::new(cluster), policy })
     }

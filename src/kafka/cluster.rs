@@ -183,7 +183,7 @@ mod tests {
     #[test]
     fn the_broker_that_answered_is_asked_first_until_its_answer_was_wrong() {
         let connect = Duration::from_secs(1);
-        let connector = Connector { tls: None, sasl: None, connect, timeout: connect };
+        let connector = Connector { tls: None, sasl: None, name: None, connect, timeout: connect };
         let cluster = Cluster::new(connector, vec!["a:1".to_owned(), "b:1".to_owned()]);
         assert_eq!(cluster.addresses(), ["a:1", "b:1"]);
         cluster.heard().learned = vec!["b:1".to_owned(), "c:1".to_owned()];

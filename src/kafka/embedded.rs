@@ -112,3 +112,29 @@ fn open(directory: &Path) -> Result<Arc<Log>, String> {
         Err(error) => Err(error.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Admin, KafkaClient};
+    use super::*;
+
+    #[tokio::test]
+    async fn messages_name_the_directory_and_no_port() {
+        let directory = tempfile::tempdir().unwrap();
+        let log = EmbeddedLog::start(directory.path()).await.unwrap();
+        let address = [log.address().to_string()];
+        let options = log.options(&ClientOptions::default());
+        let client = KafkaClient::connect(&address, &options).await.unwrap();
+        let mut admin = Admin::connect(&address, &options).await.unwrap();
+        admin.create_topic("clicks", 1, &[]).await.unwrap();
+        let unknown = client.topic("nowhere").await.unwrap_err();
+        let refused =
+            admin.alter_topic("clicks", &[("no.setting".to_owned(), Some("1".to_owned()))]).await.unwrap_err();
+        for message in [unknown, refused].map(|error| error.to_string()) {
+            let is_named = message.contains(&*directory.path().to_string_lossy());
+            assert!(is_named && !message.contains(&address[0]), "{message}");
+        }
+        drop((client, admin));
+        log.shutdown().await.unwrap();
+    }
+}

@@ -204,7 +204,7 @@ mod tests {
         // A port that was free a moment ago: bound and dropped again.
         let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
         let second = Duration::from_secs(1);
-        let connector = Connector { tls: None, sasl: None, connect: second, timeout: second };
+        let connector = Connector { tls: None, sasl: None, name: None, connect: second, timeout: second };
         let cluster = Arc::new(Cluster::new(connector, vec![address]));
         let offsets = GroupOffsets::start(cluster, Notices::default(), given_up, "reports", "clicks");
         offsets.commit(vec![(0, 1)]);

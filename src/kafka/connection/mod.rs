@@ -42,6 +42,8 @@ const CLIENT_ID: &str = "cartlog";
 pub(super) struct Connector {
     pub(super) tls: Option<Arc<ClientConfig>>,
     pub(super) sasl: Option<Sasl>,
+    /// What messages call the brokers, if not by their addresses.
+    pub(super) name: Option<Arc<str>>,
     /// How long connecting with its login may take.
     pub(super) connect: Duration,
     /// How long one request may take.
@@ -55,6 +57,8 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 /// A connection to one broker.
 pub(super) struct Connection {
     address: Arc<str>,
+    /// What messages call the broker.
+    name: Arc<str>,
     timeout: Duration,
     /// What the broker offers, by key.
     offered: HashMap<i16, (i16, i16)>,
@@ -90,17 +94,22 @@ impl Connector {
         match tokio::time::timeout(self.connect, self.open(address)).await {
             Ok(connected) => connected,
             Err(_) => Err(KafkaError::Connect {
-                brokers: address.to_owned(),
+                brokers: self.name_of(address).to_string(),
                 waited: start.elapsed(),
                 reason: "no answer in time".to_owned(),
             }),
         }
     }
 
+    /// What messages call the broker at an address.
+    fn name_of(&self, address: &str) -> Arc<str> {
+        self.name.clone().unwrap_or_else(|| address.into())
+    }
+
     async fn open(&self, address: &str) -> Result<Connection, KafkaError> {
         let start = Instant::now();
         let failed = |error: std::io::Error| {
-            let (brokers, reason) = (address.to_owned(), error.to_string());
+            let (brokers, reason) = (self.name_of(address).to_string(), error.to_string());
             match advice(&reason) {
                 Some(advice) => KafkaError::Refused { brokers, reason: format!("{reason}; {advice}") },
                 None => KafkaError::Connect { brokers, waited: start.elapsed(), reason },
@@ -117,7 +126,7 @@ impl Connector {
                 Box::new(TlsConnector::from(Arc::clone(config)).connect(name, plain).await.map_err(failed)?)
             }
         };
-        let mut connection = Connection::over(stream, address, self.timeout);
+        let mut connection = Connection::over(stream, address, self.name_of(address), self.timeout);
         let answer = connection.ask(&ApiVersionsRequest::default()).await?;
         connection.check::<ApiVersionsRequest>(answer.error_code, None)?;
         let offered = answer.api_keys.iter().map(|api| (api.api_key, (api.min_version, api.max_version)));
@@ -131,13 +140,14 @@ impl Connector {
 
 impl Connection {
     /// A connection that nothing but what is offered can be asked of.
-    fn over(stream: Box<dyn Stream>, address: &str, timeout: Duration) -> Self {
+    fn over(stream: Box<dyn Stream>, address: &str, name: Arc<str>, timeout: Duration) -> Self {
         let (answers, stream) = tokio::io::split(stream);
         let (expected, waiting) = mpsc::unbounded_channel();
         let lost = Arc::new(OnceLock::new());
         let reading = tokio::spawn(hand_out(answers, waiting, Arc::clone(&lost))).abort_handle();
         Self {
             address: address.into(),
+            name,
             timeout,
             offered: HashMap::from([(ApiVersionsRequest::KEY, (0, 0))]),
             last_id: AtomicI32::new(0),
@@ -188,16 +198,16 @@ impl Connection {
     /// The error for an answer that says no.
     pub(super) fn denied<R: Ask>(&self, error: ResponseError, message: Option<&str>) -> KafkaError {
         let reason = message.map_or_else(|| format!("{error:?}"), |message| format!("{message} ({error:?})"));
-        KafkaError::Denied { what: R::WHAT.to_owned(), brokers: self.address.to_string(), code: error.code(), reason }
+        KafkaError::Denied { what: R::WHAT.to_owned(), brokers: self.name.to_string(), code: error.code(), reason }
     }
 
     /// The error for an answer that makes no sense.
     pub(super) fn nonsense<R: Ask>(&self, reason: String) -> KafkaError {
-        KafkaError::Protocol { what: R::WHAT.to_owned(), brokers: self.address.to_string(), reason }
+        KafkaError::Protocol { what: R::WHAT.to_owned(), brokers: self.name.to_string(), reason }
     }
 
     fn lost<R: Ask>(&self, start: Instant, reason: String) -> KafkaError {
-        let (what, brokers) = (R::WHAT.to_owned(), self.address.to_string());
+        let (what, brokers) = (R::WHAT.to_owned(), self.name.to_string());
         KafkaError::Request { what, brokers, attempts: 1, waited: start.elapsed(), reason }
     }
 
