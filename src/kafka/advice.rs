@@ -28,6 +28,11 @@ const KNOWN: &[Advice] = &[
         advice: "this port doesn't speak TLS; leave --tls away or use the broker's TLS port",
     },
     Advice {
+        words: &["Invalid Hostname"],
+        advice: "the broker tells an address without a name to check its certificate by; have it tell a name \
+                 (advertised.listeners, or --advertise of `cartlog broker`)",
+    },
+    Advice {
         words: &["NotValidForName", "not valid for name"],
         advice: "the broker's certificate is for another name; use a name that it holds in --brokers",
     },
@@ -77,6 +82,7 @@ mod tests {
             ("Sasl handshake failed: API error: SaslAuthenticationFailed", "password"),
             ("IO Error: invalid peer certificate: UnknownIssuer", "--tls-ca"),
             ("IO Error: invalid peer certificate: certificate not valid for name \"a\"", "another name"),
+            ("error connecting to broker \"::1:9093\": Invalid Hostname: invalid dns name", "--advertise"),
             ("IO Error: received corrupt message of type InvalidContentType", "leave --tls away"),
             ("IO Error: invalid peer certificate: Other(OtherError(CaUsedAsEndEntity))", "authority"),
         ] {
