@@ -63,8 +63,8 @@ def librdkafka():
 def rdkafka(folder, address, **choice):
     (folder / "test.conf").write_text(f"bootstrap.servers={address}\n")
     environment = {**os.environ, "TEST_KAFKA_VERSION": "4.0.0", "LD_LIBRARY_PATH": "../src:../src-cpp", **choice}
-    # Without those that need no broker, and with fewer rounds.
-    return run("./test-runner", "-L", "-Q", "-p3", cwd=folder, env=environment, timeout=1500)
+    # Without those that need no broker, with fewer rounds, and one at a time: some measure how long things take.
+    return run("./test-runner", "-L", "-Q", "-p1", cwd=folder, env=environment, timeout=1500)
 
 
 def failures(told):
