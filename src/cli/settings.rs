@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use cartlog_storage::groups::GroupOptions;
-use cartlog_storage::log::LogOptions;
+use cartlog_storage::log::{LogOptions, MAXIMUM_PARTITIONS};
 use serde::Deserialize;
 
 use super::Usage;
@@ -185,8 +185,8 @@ impl Settings {
     /// When the number of partitions is below 1 or beyond 10,000, or the compression is unknown.
     pub(crate) fn log_for(&self, load: &LoadOptions) -> Result<LogPlan> {
         let partitions = load.partitions.or(self.file.partitions).unwrap_or(DEFAULT_PARTITIONS);
-        if !(1..=10_000).contains(&partitions) {
-            return wrong(format!("--partitions is {partitions}; it takes a number from 1 to 10000"));
+        if !(1..=MAXIMUM_PARTITIONS).contains(&partitions) {
+            return wrong(format!("--partitions is {partitions}; it takes a number from 1 to {MAXIMUM_PARTITIONS}"));
         }
         let compression = match load.log_compression.as_ref().or(self.file.log_compression.as_ref()) {
             Some(name) => name.parse().map_err(|error: String| Usage(format!("--log-compression: {error}")))?,

@@ -54,6 +54,7 @@ pub use plan::{
 pub use produce::produce;
 pub use progress::{Interrupt, NoProgress, Progress, ProgressUpdate, Stage};
 pub use repair::{NotRepaired, RepairPlan, RepairReport, repair};
+pub(crate) use session::ReachedLog;
 pub use share::Share;
 pub use summary::{IngestSummary, LoadSummary, ProduceSummary, RowCounts, StageSummary};
 

@@ -18,7 +18,8 @@ use tokio::runtime::Runtime;
 
 use super::deliver::pieces;
 use super::error::PipelineError;
-use super::plan::{LogPlan, LogTarget};
+use super::plan::LogPlan;
+use super::session::ReachedLog;
 use super::unit::{Origin, Portion, portions};
 use crate::event::{BRAND, BlockParser, CATEGORY_CODE, EVENT_TYPE, EventDictionaries, Parsed, schema};
 use crate::kafka::{EmbeddedLog, KafkaClient, runtime};
@@ -195,14 +196,7 @@ struct Log {
 impl Log {
     fn open(plan: &LogPlan, threads: usize) -> Result<Self, PipelineError> {
         let runtime = runtime(threads)?;
-        let (embedded, brokers, options) = match &plan.target {
-            LogTarget::Brokers(brokers) => (None, brokers.clone(), plan.client.clone()),
-            LogTarget::Embedded(directory) => {
-                let embedded = runtime.block_on(EmbeddedLog::start(directory))?;
-                let (address, options) = (embedded.address().to_string(), embedded.options(&plan.client));
-                (Some(embedded), vec![address], options)
-            }
-        };
+        let ReachedLog { embedded, brokers, options } = runtime.block_on(ReachedLog::of(plan))?;
         let client = runtime.block_on(KafkaClient::connect(&brokers, &options))?;
         Ok(Self { client, embedded, runtime })
     }

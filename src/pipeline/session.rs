@@ -37,6 +37,33 @@ pub(super) struct LogSession {
     pub(super) runtime: Runtime,
 }
 
+/// A log that can be connected to.
+#[derive(Debug)]
+pub(crate) struct ReachedLog {
+    /// The embedded one, if it is that: served until it is shut down.
+    pub(crate) embedded: Option<EmbeddedLog>,
+    /// The addresses.
+    pub(crate) brokers: Vec<String>,
+    /// How to connect.
+    pub(crate) options: ClientOptions,
+}
+
+impl ReachedLog {
+    /// Starts the log of a plan on the current Tokio runtime if it is the embedded one; others run by themselves.
+    pub(crate) async fn of(plan: &LogPlan) -> Result<Self, KafkaError> {
+        match &plan.target {
+            LogTarget::Brokers(brokers) => {
+                Ok(Self { embedded: None, brokers: brokers.clone(), options: plan.client.clone() })
+            }
+            LogTarget::Embedded(directory) => {
+                let log = EmbeddedLog::start(directory).await?;
+                let (brokers, options) = (vec![log.address().to_string()], log.options(&plan.client));
+                Ok(Self { embedded: Some(log), brokers, options })
+            }
+        }
+    }
+}
+
 /// How long a job tries on when the disk of its own log fails.
 const PATIENCE_WITH_OWN_DISK: Duration = Duration::from_secs(3);
 
@@ -50,18 +77,11 @@ impl LogSession {
         interrupt: &Interrupt,
     ) -> Result<Self, PipelineError> {
         let runtime = runtime(threads)?;
-        let mut options = plan.client.clone();
-        let (embedded, brokers) = match &plan.target {
-            LogTarget::Brokers(brokers) => (None, brokers.clone()),
-            LogTarget::Embedded(directory) => {
-                let embedded = runtime.block_on(EmbeddedLog::start(directory))?;
-                options = embedded.options(&options);
-                options.storage_deadline = PATIENCE_WITH_OWN_DISK;
-                embedded.check(&plan.topic)?;
-                let address = embedded.address().to_string();
-                (Some(embedded), vec![address])
-            }
-        };
+        let ReachedLog { embedded, brokers, mut options } = runtime.block_on(ReachedLog::of(plan))?;
+        if let Some(embedded) = &embedded {
+            options.storage_deadline = PATIENCE_WITH_OWN_DISK;
+            embedded.check(&plan.topic)?;
+        }
         let connected = runtime.block_on(connect(&brokers, plan, &options, create, interrupt));
         let (client, topic, topic_id) = connected.map_err(|error| PipelineError::before_start(error, interrupt))?;
         Ok(Self {

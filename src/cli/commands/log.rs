@@ -3,8 +3,8 @@
 use anyhow::Result;
 
 use crate::cli::settings::Settings;
-use crate::kafka::{self, Admin, EmbeddedLog};
-use crate::pipeline::{LogPlan, LogTarget};
+use crate::kafka::{self, Admin};
+use crate::pipeline::ReachedLog;
 
 /// Runs `ask` with a connection to the log.
 ///
@@ -13,19 +13,15 @@ use crate::pipeline::{LogPlan, LogTarget};
 pub(super) fn with_admin<T>(settings: &Settings, ask: impl AsyncFnOnce(&mut Admin) -> Result<T>) -> Result<T> {
     let runtime = kafka::runtime(settings.threads)?;
     runtime.block_on(async {
-        let LogPlan { target, client, .. } = settings.log();
-        match target {
-            LogTarget::Brokers(brokers) => ask(&mut Admin::connect(&brokers, &client).await?).await,
-            LogTarget::Embedded(folder) => {
-                let log = EmbeddedLog::start(&folder).await?;
-                let done = match Admin::connect(&[log.address().to_string()], &log.options(&client)).await {
-                    // The connections end before the log does, which would wait for them.
-                    Ok(mut admin) => ask(&mut admin).await,
-                    Err(error) => Err(error.into()),
-                };
-                log.shutdown().await?;
-                done
-            }
+        let ReachedLog { embedded, brokers, options } = ReachedLog::of(&settings.log()).await?;
+        let done = match Admin::connect(&brokers, &options).await {
+            // The connections end before the log does, which would wait for them.
+            Ok(mut admin) => ask(&mut admin).await,
+            Err(error) => Err(error.into()),
+        };
+        if let Some(log) = embedded {
+            log.shutdown().await?;
         }
+        done
     })
 }

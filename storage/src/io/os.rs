@@ -132,12 +132,7 @@ impl Directory for OsDirectory {
     }
 
     fn lock(&self, path: &str) -> io::Result<Box<dyn LockGuard>> {
-        let file = OpenOptions::new().create(true).truncate(false).write(true).open(self.at(path))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Box::new(OsLock { _file: file })),
-            Err(TryLockError::WouldBlock) => Err(io::Error::from(ErrorKind::WouldBlock)),
-            Err(TryLockError::Error(error)) => Err(error),
-        }
+        OsLock::of(OpenOptions::new().create(true).truncate(false).write(true).open(self.at(path))?)
     }
 
     fn lock_to_read(&self, path: &str) -> io::Result<Option<Box<dyn LockGuard>>> {
@@ -146,11 +141,10 @@ impl Directory for OsDirectory {
             locked => return locked.map(Some),
         }
         let Ok(file) = File::open(self.at(path)) else { return Ok(None) };
-        match file.try_lock() {
-            Ok(()) => Ok(Some(Box::new(OsLock { _file: file }))),
-            Err(TryLockError::WouldBlock) => Err(io::Error::from(ErrorKind::WouldBlock)),
+        match OsLock::of(file) {
             // File systems of a network may lock nothing but what is open for writing.
-            Err(TryLockError::Error(_)) => Ok(None),
+            Err(error) if error.kind() != ErrorKind::WouldBlock => Ok(None),
+            locked => locked.map(Some),
         }
     }
 }
@@ -244,6 +238,16 @@ impl ReadFile for OsReadFile {
 #[derive(Debug)]
 struct OsLock {
     _file: File,
+}
+
+impl OsLock {
+    fn of(file: File) -> io::Result<Box<dyn LockGuard>> {
+        match file.try_lock() {
+            Ok(()) => Ok(Box::new(Self { _file: file })),
+            Err(TryLockError::WouldBlock) => Err(io::Error::from(ErrorKind::WouldBlock)),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
 }
 
 impl LockGuard for OsLock {}

@@ -283,11 +283,11 @@ impl PartitionLimits {
                 _ => TimestampType::CreateTime,
             },
             compression: match config.effective(&COMPRESSION_TYPE, options) {
-                SettingValue::Word("uncompressed") => Some(Compression::None),
-                SettingValue::Word("gzip") => Some(Compression::Gzip),
-                SettingValue::Word("snappy") => Some(Compression::Snappy),
-                SettingValue::Word("lz4") => Some(Compression::Lz4),
-                SettingValue::Word("zstd") => Some(Compression::Zstd),
+                SettingValue::Word(UNCOMPRESSED) => Some(Compression::None),
+                SettingValue::Word(GZIP) => Some(Compression::Gzip),
+                SettingValue::Word(SNAPPY) => Some(Compression::Snappy),
+                SettingValue::Word(LZ4) => Some(Compression::Lz4),
+                SettingValue::Word(ZSTD) => Some(Compression::Zstd),
                 _ => None,
             },
             needs_keys: policy != SettingValue::Word(DELETE),
@@ -299,6 +299,12 @@ const CREATE_TIME: &str = "CreateTime";
 const LOG_APPEND_TIME: &str = "LogAppendTime";
 const DELETE: &str = "delete";
 const COMPACT: &str = "compact";
+const PRODUCER: &str = "producer";
+const UNCOMPRESSED: &str = "uncompressed";
+const GZIP: &str = "gzip";
+const SNAPPY: &str = "snappy";
+const LZ4: &str = "lz4";
+const ZSTD: &str = "zstd";
 /// A retention that removes nothing.
 const UNLIMITED: i64 = -1;
 
@@ -319,8 +325,8 @@ static COMPRESSION_TYPE: Setting = Setting {
     kind: SettingKind::Text,
     documentation: "How batches are compressed on disk: as their producers compressed them, which costs nothing, or \
                     anew when they arrive.",
-    accepts: Accepts::Words(&["producer", "uncompressed", "gzip", "snappy", "lz4", "zstd"]),
-    default: |_| SettingValue::Word("producer"),
+    accepts: Accepts::Words(&[PRODUCER, UNCOMPRESSED, GZIP, SNAPPY, LZ4, ZSTD]),
+    default: |_| SettingValue::Word(PRODUCER),
 };
 
 static DELETE_RETENTION_MS: Setting = Setting {

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use kafka_protocol::ResponseError;
+use kafka_protocol::messages::TopicName;
 use kafka_protocol::messages::describe_topic_partitions_request::DescribeTopicPartitionsRequest;
 use kafka_protocol::messages::describe_topic_partitions_response::{
     Cursor, DescribeTopicPartitionsResponse, DescribeTopicPartitionsResponsePartition,
     DescribeTopicPartitionsResponseTopic,
 };
-use kafka_protocol::messages::{BrokerId, TopicName};
 use uuid::Uuid;
 
-use super::metadata::OF_TOPIC;
+use super::metadata::{Leadership, OF_TOPIC};
 use super::{Api, refuse};
 use crate::broker::error::ProtocolError;
 use crate::broker::node::{NODE_ID, Node, text};
@@ -94,17 +94,15 @@ fn described(topic: &Topic, partitions: &[Arc<Partition>]) -> DescribeTopicParti
 }
 
 fn one(partition: &Partition) -> DescribeTopicPartitionsResponsePartition {
-    let held = DescribeTopicPartitionsResponsePartition::default()
+    let led = Leadership::of(partition);
+    DescribeTopicPartitionsResponsePartition::default()
         .with_partition_index(partition.index())
+        .with_error_code(led.error_code)
+        .with_leader_id(led.leader)
+        .with_leader_epoch(led.epoch)
         .with_replica_nodes(vec![NODE_ID])
         .with_isr_nodes(vec![NODE_ID])
         .with_eligible_leader_replicas(Some(Vec::new()))
-        .with_last_known_elr(Some(Vec::new()));
-    if partition.offline().is_some() {
-        return held
-            .with_error_code(ResponseError::LeaderNotAvailable.code())
-            .with_leader_id(BrokerId(-1))
-            .with_offline_replicas(vec![NODE_ID]);
-    }
-    held.with_leader_id(NODE_ID).with_leader_epoch(partition.leader_epoch())
+        .with_last_known_elr(Some(Vec::new()))
+        .with_offline_replicas(led.offline)
 }

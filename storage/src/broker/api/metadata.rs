@@ -16,7 +16,7 @@ use crate::broker::error::ProtocolError;
 use crate::broker::node::{NODE_ID, Node, error_code, text};
 use crate::broker::session::{Body, Request, Response};
 use crate::broker::shape::{self, Part};
-use crate::log::{LogError, Topic, TopicConfig, TopicId};
+use crate::log::{LogError, Partition, Topic, TopicConfig, TopicId};
 
 const TOPIC: &[Part] = &[shape::fixed(16).since(10), shape::text()];
 
@@ -114,26 +114,40 @@ fn named(node: &Node, wanted: &MetadataRequestTopic, create: bool) -> MetadataRe
     }
 }
 
+/// Who leads a partition, as answers tell it.
+pub(super) struct Leadership {
+    pub(super) error_code: i16,
+    pub(super) leader: BrokerId,
+    pub(super) epoch: i32,
+    /// The replicas that are there and can't be read.
+    pub(super) offline: Vec<BrokerId>,
+}
+
+impl Leadership {
+    pub(super) fn of(partition: &Partition) -> Self {
+        if partition.offline().is_none() {
+            return Self { error_code: 0, leader: NODE_ID, epoch: partition.leader_epoch(), offline: Vec::new() };
+        }
+        // As Kafka tells of a partition whose only replica's disk has failed.
+        let error_code = ResponseError::LeaderNotAvailable.code();
+        Self { error_code, leader: BrokerId(-1), epoch: -1, offline: vec![NODE_ID] }
+    }
+}
+
 fn described(topic: &Topic) -> MetadataResponseTopic {
     let partitions = topic
         .partitions()
         .iter()
         .map(|partition| {
-            let blank = MetadataResponsePartition::default().with_partition_index(partition.index());
-            if partition.offline().is_some() {
-                // As Kafka tells of a partition whose only replica's disk has failed.
-                return blank
-                    .with_error_code(ResponseError::LeaderNotAvailable.code())
-                    .with_leader_id(BrokerId(-1))
-                    .with_replica_nodes(vec![NODE_ID])
-                    .with_isr_nodes(vec![NODE_ID])
-                    .with_offline_replicas(vec![NODE_ID]);
-            }
-            blank
-                .with_leader_id(NODE_ID)
-                .with_leader_epoch(partition.leader_epoch())
+            let led = Leadership::of(partition);
+            MetadataResponsePartition::default()
+                .with_partition_index(partition.index())
+                .with_error_code(led.error_code)
+                .with_leader_id(led.leader)
+                .with_leader_epoch(led.epoch)
                 .with_replica_nodes(vec![NODE_ID])
                 .with_isr_nodes(vec![NODE_ID])
+                .with_offline_replicas(led.offline)
         })
         .collect();
     MetadataResponseTopic::default()
