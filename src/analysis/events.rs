@@ -84,8 +84,8 @@ pub struct EventColumn<'a> {
 enum Values<'a> {
     /// Here, and known to lie within the bounds.
     View(ColumnView<'a>),
-    /// In a segment, which looks through them before they are first read.
-    Segment(&'a Segment, usize),
+    /// In a segment, which looks through them before they are first read; and how they lie there.
+    Segment(&'a Segment, usize, ColumnView<'a>),
 }
 
 impl<'a> Events<'a> {
@@ -176,7 +176,7 @@ impl<'a> Events<'a> {
     pub fn check(&self) -> Result<(), AnalysisError> {
         let damage = self.segments.iter().flat_map(|segment| &segment.columns).find_map(|column| match column.values {
             Values::View(_) => None,
-            Values::Segment(segment, _) => segment.found_damage(),
+            Values::Segment(segment, ..) => segment.found_damage(),
         });
         damage.map_or(Ok(()), |error| Err(error.into()))
     }
@@ -273,7 +273,8 @@ impl<'a> EventColumn<'a> {
     pub fn view(&self) -> ColumnView<'a> {
         match self.values {
             Values::View(view) => view,
-            Values::Segment(segment, column) => segment.bounded_column(column),
+            Values::Segment(segment, column, view) if segment.is_sound(column) => view,
+            Values::Segment(segment, column, _) => segment.bounded_column(column),
         }
     }
 
@@ -281,7 +282,8 @@ impl<'a> EventColumn<'a> {
     pub(crate) fn shape(&self) -> ColumnView<'a> {
         match self.values {
             Values::View(view) => view,
-            Values::Segment(segment, column) => segment.column_shape(column),
+            Values::Segment(segment, column, view) if segment.has_sound_values(column) => view,
+            Values::Segment(segment, column, _) => segment.column_shape(column),
         }
     }
 
@@ -319,7 +321,7 @@ impl<'a> EventColumn<'a> {
         match self.values {
             _ if self.smallest > 0 => Some(0),
             Values::View(_) => None,
-            Values::Segment(segment, column) => match segment.statistics(column) {
+            Values::Segment(segment, column, _) => match segment.statistics(column) {
                 ColumnStatistics::Codes { missing, .. } | ColumnStatistics::Identifiers { missing, .. } => {
                     Some(missing)
                 }
@@ -333,7 +335,7 @@ impl<'a> EventColumn<'a> {
         match self.values {
             _ if self.is_ascending => true,
             Values::View(view) => view.ascends(),
-            Values::Segment(segment, column) => segment.ascends(column),
+            Values::Segment(segment, column, _) => segment.ascends(column),
         }
     }
 
@@ -347,7 +349,8 @@ impl<'a> EventColumn<'a> {
                 (i64::from(missing == 0), i64::try_from(distinct).unwrap_or(i64::MAX))
             }
         };
-        Self { values: Values::Segment(segment, column), smallest, largest, is_ascending: false }
+        let values = Values::Segment(segment, column, segment.column(column));
+        Self { values, smallest, largest, is_ascending: false }
     }
 
     /// The packed numbers behind the values.

@@ -30,15 +30,18 @@ impl Segment {
     /// If the schema has no such column.
     #[must_use]
     pub fn bounded_column(&self, column: usize) -> ColumnView<'_> {
-        let entry = &self.front.entries[column];
         let view = self.column_shape(column);
-        let largest = || match view {
-            ColumnView::Integers(Integers::Frame { packed, .. }) => packed.largest(),
-            ColumnView::Integers(Integers::Dictionary { codes, .. }) | ColumnView::Codes(codes) => codes.largest(),
-            ColumnView::Identifiers(Identifiers { codes, .. }) => codes.largest(),
-        };
-        let are_sound = self.bounds[column].numbers.get_or_init(|| self.rows() == 0 || largest() <= entry.limit());
-        if *are_sound { view } else { zeros(view, self.rows()) }
+        if self.has_sound_numbers(column) { view } else { zeros(view, self.rows()) }
+    }
+
+    /// Whether [`Segment::bounded_column`] is the column as it lies, [`Segment::column`]: then who has that need not ask for it again. The
+    /// first call for a column reads its numbers once.
+    ///
+    /// # Panics
+    /// If the schema has no such column.
+    #[must_use]
+    pub fn is_sound(&self, column: usize) -> bool {
+        self.has_sound_values(column) && self.has_sound_numbers(column)
     }
 
     /// A column as [`Segment::bounded_column`] gives it, but for the numbers of its rows, which are not looked at: for who wants to
@@ -48,19 +51,36 @@ impl Segment {
     /// If the schema has no such column.
     #[must_use]
     pub fn column_shape(&self, column: usize) -> ColumnView<'_> {
-        let entry = &self.front.entries[column];
-        let view = self.column(column);
-        let ColumnView::Integers(Integers::Dictionary { values, .. }) = view else { return view };
-        let are_sound = self.bounds[column].values.get_or_init(|| {
-            values.is_sorted()
-                && values.first().is_some_and(|&least| least >= entry.min)
-                && values.last().is_some_and(|&last| last <= entry.max)
-        });
-        if *are_sound {
-            return view;
+        if self.has_sound_values(column) {
+            return self.column(column);
         }
         let packed = Packed::Zero(self.rows());
-        ColumnView::Integers(Integers::Frame { base: entry.min, multiplier: 1, packed })
+        ColumnView::Integers(Integers::Frame { base: self.front.entries[column].min, multiplier: 1, packed })
+    }
+
+    /// Whether [`Segment::column_shape`] is the column as it lies, [`Segment::column`]. The first call for a column reads the values of its
+    /// own dictionary once, if it has one.
+    ///
+    /// # Panics
+    /// If the schema has no such column.
+    #[must_use]
+    pub fn has_sound_values(&self, column: usize) -> bool {
+        let entry = &self.front.entries[column];
+        entry.encoding != Encoding::LocalDictionary
+            || *self.bounds[column].values.get_or_init(|| {
+                let ColumnView::Integers(Integers::Dictionary { values, .. }) = self.column(column) else {
+                    return true;
+                };
+                values.is_sorted()
+                    && values.first().is_some_and(|&least| least >= entry.min)
+                    && values.last().is_some_and(|&last| last <= entry.max)
+            })
+    }
+
+    fn has_sound_numbers(&self, column: usize) -> bool {
+        *self.bounds[column].numbers.get_or_init(|| {
+            self.rows() == 0 || self.column_shape(column).packed().largest() <= self.front.entries[column].limit()
+        })
     }
 
     /// Whether no row's value is below that of the row before: of identifiers and codes, whether no number is. The first call for a
