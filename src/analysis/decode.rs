@@ -199,6 +199,32 @@ pub(crate) fn lookup_into<T>(
     }
 }
 
+/// Adds to each of `out` how many of the thresholds its packed number reaches.
+pub(crate) fn add_thresholds(packed: Packed<'_>, rows: Range<usize>, thresholds: &[u64], out: &mut [u64]) {
+    /// Compares numbers at their own width, as many at once as a vector holds.
+    fn add<T: Copy + PartialOrd + TryFrom<u64>>(numbers: &[T], thresholds: &[u64], out: &mut [u64]) {
+        let mut reached = [0_u8; CHUNK_ROWS];
+        for (out, numbers) in out.chunks_mut(CHUNK_ROWS).zip(numbers.chunks(CHUNK_ROWS)) {
+            let reached = &mut reached[..out.len()];
+            // As many as a byte counts; one that is wider than the numbers is never reached.
+            for thresholds in thresholds.chunks(u8::MAX.into()) {
+                reached.fill(0);
+                for threshold in thresholds.iter().filter_map(|threshold| T::try_from(*threshold).ok()) {
+                    reached
+                        .iter_mut()
+                        .zip(numbers)
+                        .for_each(|(count, number)| *count += u8::from(*number >= threshold));
+                }
+                out.iter_mut().zip(&*reached).for_each(|(out, count)| *out += u64::from(*count));
+            }
+        }
+    }
+    with_packed!(packed, rows, slice => add(slice, thresholds, out), {
+        let reached = thresholds.iter().filter(|threshold| **threshold == 0).count() as u64;
+        out.iter_mut().for_each(|out| *out += reached);
+    });
+}
+
 /// Keeps the bytes of `mask` where `allowed[packed]` is 1.
 pub(crate) fn mask_by_code(packed: Packed<'_>, rows: Range<usize>, allowed: &[u8], mask: &mut [u8]) {
     with_packed!(packed, rows, slice => {
@@ -329,6 +355,12 @@ mod tests {
                 assert_eq!(count_below(packed, 0..3, limit), expected);
                 assert_eq!(count_few_below(packed, 0, &[0, 2, 1], limit), expected);
                 assert_eq!(count_few_below(packed, 1, &[1], limit), u64::from(limit > 7));
+            }
+            let many: Vec<u64> = (0..300).map(|place| place / 100).chain([7, 1 << 40]).collect();
+            for (thresholds, expected) in [(&[][..], [0, 0, 0]), (&[0, 3, 4, 7], [2, 1, 4]), (&many, [300, 100, 301])] {
+                let mut ordinals = [5_u64; 3];
+                add_thresholds(packed, 0..3, thresholds, &mut ordinals);
+                assert_eq!(ordinals, expected.map(|reached: u64| 5 + reached));
             }
             let mut mask = [1, 1, 0];
             mask_by_code(packed, 0..3, &[1, 1, 1, 0, 1, 1, 1, 1], &mut mask);

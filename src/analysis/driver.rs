@@ -18,6 +18,7 @@ use super::field::Field;
 use super::filter::Filter;
 use super::selection::{Selected, Selection, SelectionScratch};
 use super::summary::{EventSummary, Summaries};
+use super::together::Together;
 use crate::event::USER_ID;
 
 /// Rows dealt at once.
@@ -42,6 +43,8 @@ pub struct Input<'a> {
     skips_most: bool,
     /// What segments come to, if that is kept.
     summaries: Option<&'a Summaries>,
+    /// Which analyses are asked of it one after the other, if that is known.
+    together: Option<&'a Together>,
 }
 
 /// A kernel over chunks of rows.
@@ -106,6 +109,7 @@ impl<'a> Input<'a> {
             sorted: None,
             skips_most: false,
             summaries: None,
+            together: None,
         }
     }
 
@@ -122,6 +126,17 @@ impl<'a> Input<'a> {
     #[must_use]
     pub fn beside_summaries(self, summaries: &'a Summaries) -> Self {
         Self { summaries: Some(summaries), ..self }
+    }
+
+    /// The same for these analyses, each asked once.
+    #[must_use]
+    pub fn for_all(self, together: &'a Together) -> Self {
+        Self { together: Some(together), ..self }
+    }
+
+    /// The analyses that are asked of it, if that is known.
+    pub(crate) fn together(&self) -> Option<&'a Together> {
+        self.together
     }
 
     /// The same with a summary in the place of each segment that has one, wherever that tells the covered rows: for a kernel that asks

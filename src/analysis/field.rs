@@ -471,13 +471,7 @@ impl<'a> Field<'a> {
             (Transform::Table(table), _) => lookup(packed, rows, table, out),
             (Transform::Thresholds { add, thresholds }, _) => {
                 out.fill(*add);
-                with_packed!(packed, rows, slice => {
-                    for threshold in thresholds {
-                        for (out, value) in out.iter_mut().zip(slice) {
-                            *out += u64::from(widen(*value) >= *threshold);
-                        }
-                    }
-                }, {});
+                add_thresholds(packed, rows, thresholds, out);
             }
         }
     }

@@ -3,7 +3,7 @@
 use arrow_schema::SchemaRef;
 
 use super::kernels;
-use super::{AnalysisError, Input, Parameter, Parameters};
+use super::{AnalysisError, Input, Parameter, Parameters, Together};
 use crate::table::Table;
 
 /// A question with a fixed answer: rows of events in, one table out.
@@ -60,12 +60,20 @@ impl dyn Analysis {
     /// # Errors
     /// As [`Analysis::run`]; [`AnalysisError::Damaged`] if a value was met that can't be.
     pub fn answer(&self, input: &Input<'_>, parameters: &Parameters) -> Result<Table, AnalysisError> {
+        if let Some(left) = input.together().and_then(|together| together.turn_of(self.name())) {
+            return Ok(left);
+        }
         let answered = self.run(input, parameters);
         // A copy of the events is never needed, nor is its damage an error.
-        if let Some(input) = input.without_damaged_order() {
+        let undamaged = input.without_damaged_order();
+        let checked = input.events().check();
+        if undamaged.is_some() || checked.is_err() {
+            input.together().into_iter().for_each(Together::forget);
+        }
+        if let Some(input) = undamaged {
             return self.answer(&input, parameters);
         }
-        input.events().check()?;
+        checked?;
         answered
     }
 }

@@ -1,7 +1,6 @@
 //! The users with the most interactions inside each category-brand combination, every user of a tie.
 //!
-//! Keys are (user, category, brand), as for a user's favourite. While groups come out, each combination's largest count
-//! so far is kept where all workers see it; a group below it can't be in the result, and the few at or above it are
+//! While users' combinations are told (see [`combinations`]), each combination's largest count so far is kept where all workers see it; a group below it can't be in the result, and the few at or above it are
 //! remembered. The largest counts are final when all groups are out, and decide among the remembered.
 
 use std::collections::HashMap;
@@ -11,15 +10,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arrow_schema::SchemaRef;
 use rayon::slice::ParallelSliceMut;
 
-use crate::analysis::ahead::{AHEAD, ask_for};
+use super::user_top_category_brand::UserTopCategoryBrand;
+use crate::analysis::ahead::ask_for;
+use crate::analysis::combinations::{self, Combinations, Engagement, Listener};
 use crate::analysis::decode::index;
-use crate::analysis::field::Field;
-use crate::analysis::group::{Parts, group};
-use crate::analysis::keys::{Key, Layout};
 use crate::analysis::result::{self, ResultType, counts, integers, texts};
-use crate::analysis::tally::Tally;
 use crate::analysis::{Analysis, AnalysisError, Input, Parameters};
-use crate::event::{BRAND, CATEGORY_CODE, USER_ID};
 use crate::table::Table;
 
 /// Bits of combinations for which an array of largest counts is kept (32 MiB, of which only the parts in use are
@@ -35,10 +31,9 @@ pub(in crate::analysis) struct MostEngagedUsers;
 
 /// A user's interactions in a combination that may be its largest.
 #[derive(Debug, Clone, Copy)]
-struct Candidate {
+pub(crate) struct Candidate {
     count: u64,
-    category: u64,
-    brand: u64,
+    combination: u64,
     user: u64,
 }
 
@@ -84,51 +79,57 @@ impl Largest {
     }
 }
 
-struct Candidates<'a> {
-    layout: &'a Layout<'a>,
+/// Notes the users that may be the most engaged.
+pub(crate) struct Candidates {
     largest: Largest,
 }
 
-impl Candidates<'_> {
-    fn combination(&self, category: u64, brand: u64) -> u64 {
-        (category << self.layout.field(2).bits()) | brand
-    }
-}
+impl Listener for Candidates {
+    type Heard = Vec<Candidate>;
 
-#[derive(Debug)]
-struct Found {
-    candidates: Vec<Candidate>,
-    tally: Tally,
-}
-
-impl Parts for Candidates<'_> {
-    const LEADING_ONLY: bool = true;
-    type Partial = Found;
-
-    fn start(&self) -> Found {
-        Found { candidates: Vec::new(), tally: Tally::of_bits(self.layout.bits_below(1)) }
+    #[inline]
+    fn expect(&self, combination: u64) {
+        self.largest.expect(combination);
     }
 
-    fn part<K: Key>(&self, partial: &mut Self::Partial, _part: usize, keys: &[K]) {
-        let below_user = self.layout.bits_below(1);
-        let mut ahead = keys.iter().skip(AHEAD);
-        for rows in keys.chunk_by(|left, right| left.is_alike(*right, below_user)) {
-            for combination in ahead.by_ref().take(rows.len()).map(|key| key.bits(0, below_user)) {
-                partial.tally.expect(combination);
-                self.largest.expect(combination);
-            }
-            for (combination, count) in partial.tally.count(rows.iter().map(|key| key.bits(0, below_user))) {
-                if *count >= self.largest.raise(*combination, *count) {
-                    let key = K::from_ordinal(*combination);
-                    partial.candidates.push(Candidate {
-                        count: *count,
-                        category: self.layout.ordinal(key, 1),
-                        brand: self.layout.ordinal(key, 2),
-                        user: self.layout.ordinal(rows[0], 0),
-                    });
-                }
+    fn user(&self, heard: &mut Vec<Candidate>, _part: usize, user: u64, counts: &[(u64, u64)]) {
+        for (combination, count) in counts {
+            if *count >= self.largest.raise(*combination, *count) {
+                heard.push(Candidate { count: *count, combination: *combination, user });
             }
         }
+    }
+}
+
+impl Engagement for MostEngagedUsers {
+    type Listener<'a> = Candidates;
+
+    fn listener<'a>(&self, combinations: &'a Combinations<'a>) -> Candidates {
+        Candidates { largest: Largest::new(combinations.bits()) }
+    }
+
+    fn table<'a>(
+        &self,
+        combinations: &'a Combinations<'a>,
+        candidates: Candidates,
+        heard: Vec<Vec<Candidate>>,
+    ) -> Result<Table, AnalysisError> {
+        let mut engaged: Vec<Candidate> = heard.into_iter().flatten().collect();
+        let largest = &candidates.largest;
+        engaged.retain(|candidate| largest.raise(candidate.combination, candidate.count) == candidate.count);
+        engaged.par_sort_unstable_by_key(|candidate| {
+            (std::cmp::Reverse(candidate.count), candidate.combination, candidate.user)
+        });
+        let (categories, brands) = (combinations.categories(), combinations.brands());
+        result::table(
+            self,
+            vec![
+                texts(categories, engaged.iter().map(|candidate| combinations.category(candidate.combination))),
+                texts(brands, engaged.iter().map(|candidate| combinations.brand(candidate.combination))),
+                Some(integers(engaged.iter().map(|candidate| combinations.users().value(candidate.user)))),
+                Some(counts(engaged.iter().map(|candidate| candidate.count))),
+            ],
+        )
     }
 }
 
@@ -155,32 +156,7 @@ impl Analysis for MostEngagedUsers {
     }
 
     fn run(&self, input: &Input<'_>, _parameters: &Parameters) -> Result<Table, AnalysisError> {
-        let input = input.by_user();
-        let events = input.events();
-        let layout = Layout::new(vec![
-            Field::offset(events, USER_ID),
-            Field::ranked(events, CATEGORY_CODE),
-            Field::ranked(events, BRAND),
-        ]);
-        let candidates = Candidates { layout: &layout, largest: Largest::new(layout.bits_below(1)) };
-        let mut engaged: Vec<Candidate> =
-            group(input, &layout, 1, &candidates).into_iter().flat_map(|found| found.candidates).collect();
-        engaged.retain(|candidate| {
-            let combination = candidates.combination(candidate.category, candidate.brand);
-            candidates.largest.raise(combination, candidate.count) == candidate.count
-        });
-        engaged.par_sort_unstable_by_key(|candidate| {
-            (std::cmp::Reverse(candidate.count), candidate.category, candidate.brand, candidate.user)
-        });
-        result::table(
-            self,
-            vec![
-                texts(layout.field(1), engaged.iter().map(|candidate| candidate.category)),
-                texts(layout.field(2), engaged.iter().map(|candidate| candidate.brand)),
-                Some(integers(engaged.iter().map(|candidate| layout.field(0).value(candidate.user)))),
-                Some(counts(engaged.iter().map(|candidate| candidate.count))),
-            ],
-        )
+        combinations::answer(self, &UserTopCategoryBrand, input)
     }
 
     #[cfg(test)]

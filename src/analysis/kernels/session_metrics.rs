@@ -1,11 +1,12 @@
 //! How sessions look: their events, their length, and whether they end in a purchase.
 //!
-//! Keys are (session, time, bought), brought together by session. Seconds are rounded as DuckDB rounds them, a half to the even
+//! Events are brought together by session: keys of (session, time, bought), or rows as they lie where they are in order. Seconds are rounded as DuckDB rounds them, a half to the even
 //! one.
 
 use arrow_schema::SchemaRef;
 
-use crate::analysis::decode::index;
+use crate::analysis::decode::{Scratch, index, scratch};
+use crate::analysis::driver::Chunk;
 use crate::analysis::field::Field;
 use crate::analysis::group::{Parts, group};
 use crate::analysis::keys::{Key, Layout};
@@ -15,12 +16,34 @@ use crate::analysis::{Analysis, AnalysisError, Input, Parameters};
 use crate::event::{EVENT_TIME, EVENT_TYPE, USER_SESSION};
 use crate::table::Table;
 
+/// The class of purchases among the event types.
+const BOUGHT: u64 = 0;
+
 /// `session_metrics`.
 #[derive(Debug)]
 pub(in crate::analysis) struct SessionMetrics;
 
 struct Sessions<'a> {
     layout: &'a Layout<'a>,
+    /// What a step of the times is, where all of them are whole seconds.
+    seconds_a_step: Option<u64>,
+}
+
+impl<'a> Sessions<'a> {
+    fn new(layout: &'a Layout<'a>) -> Self {
+        let (base, step) = layout.field(1).base_and_step();
+        let are_whole = base % 1000 == 0 && step % 1000 == 0;
+        Self { layout, seconds_a_step: are_whole.then_some(step / 1000) }
+    }
+}
+
+/// What one worker makes.
+struct Seen {
+    metrics: Metrics,
+    present: Present,
+    sessions: Scratch<u32>,
+    bought: Scratch<bool>,
+    ordinals: Scratch<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -32,36 +55,87 @@ struct Metrics {
     seconds: Histogram,
 }
 
-impl Parts for Sessions<'_> {
-    const LEADING_ONLY: bool = true;
-    type Partial = Metrics;
+/// The session whose events come one after the other, as far as they came.
+#[derive(Debug, Clone, Copy, Default)]
+struct Present {
+    /// Its ordinal.
+    session: u64,
+    /// None before the first event of all.
+    events: u64,
+    /// The times of the earliest and the latest event, as ordinals.
+    first: u64,
+    last: u64,
+    is_purchasing: bool,
+}
 
-    fn start(&self) -> Metrics {
-        Metrics::default()
+impl Sessions<'_> {
+    /// Takes in an event.
+    #[inline]
+    fn add(&self, metrics: &mut Metrics, present: &mut Present, session: u64, (time, bought): (u64, bool)) {
+        if session != present.session {
+            self.finish(metrics, present);
+            *present = Present { session, first: u64::MAX, ..Present::default() };
+        }
+        present.events += 1;
+        present.first = present.first.min(time);
+        present.last = present.last.max(time);
+        present.is_purchasing |= bought;
     }
 
-    fn part<K: Key>(&self, partial: &mut Metrics, _part: usize, keys: &[K]) {
-        let (below, below_time) = (self.layout.bits_below(1), self.layout.bits_below(2));
-        let time_bits = below - below_time;
-        let missing = self.layout.field(0).maximum();
-        for session in keys.chunk_by(|left, right| left.is_alike(*right, below)) {
-            if self.layout.ordinal(session[0], 0) == missing {
-                continue;
-            }
-            let (mut first, mut last, mut is_purchasing) = (u64::MAX, 0, false);
-            for key in session {
-                let time = key.bits(below_time, time_bits);
-                first = first.min(time);
-                last = last.max(time);
-                is_purchasing |= key.bits(0, below_time) == 0;
-            }
-            let second = |time: u64| round_seconds(self.layout.field(1).value(time));
-            partial.sessions += 1;
-            partial.bounces += u64::from(session.len() == 1);
-            partial.purchasing += u64::from(is_purchasing);
-            partial.events.add(session.len() as u64);
-            partial.seconds.add(second(last).abs_diff(second(first)));
+    /// From a session's first second to its last.
+    fn seconds(&self, session: &Present) -> u64 {
+        if let Some(seconds) = self.seconds_a_step {
+            return (session.last - session.first) * seconds;
         }
+        let second = |time: u64| round_seconds(self.layout.field(1).value(time));
+        second(session.last).abs_diff(second(session.first))
+    }
+
+    /// Counts the present session; events without one are none.
+    fn finish(&self, metrics: &mut Metrics, present: &Present) {
+        if present.events == 0 || present.session == self.layout.field(0).maximum() {
+            return;
+        }
+        metrics.sessions += 1;
+        metrics.bounces += u64::from(present.events == 1);
+        metrics.purchasing += u64::from(present.is_purchasing);
+        metrics.events.add(present.events);
+        metrics.seconds.add(self.seconds(present));
+    }
+}
+
+impl Parts for Sessions<'_> {
+    const LEADING_ONLY: bool = true;
+    const TAKES_ROWS: bool = true;
+    type Partial = Seen;
+
+    fn start(&self) -> Seen {
+        let (metrics, present) = (Metrics::default(), Present { first: u64::MAX, ..Present::default() });
+        Seen { metrics, present, sessions: scratch(), bought: scratch(), ordinals: scratch() }
+    }
+
+    fn part<K: Key>(&self, Seen { metrics, present, .. }: &mut Seen, _part: usize, keys: &[K]) {
+        let (below, below_time) = (self.layout.bits_below(1), self.layout.bits_below(2));
+        for key in keys {
+            let event = (key.bits(below_time, below - below_time), key.bits(0, below_time) == BOUGHT);
+            self.add(metrics, present, self.layout.ordinal(*key, 0), event);
+        }
+    }
+
+    fn rows(&self, Seen { metrics, present, sessions, bought, ordinals }: &mut Seen, chunk: &Chunk<'_>) {
+        let rows = chunk.len();
+        let (sessions, bought) = (&mut sessions[..rows], &mut bought[..rows]);
+        chunk.put_ordinals(self.layout.field(0), ordinals, sessions, |session, ordinal| {
+            // A numbering has fewer than 2^32.
+            *session = u32::try_from(ordinal).unwrap_or(u32::MAX);
+        });
+        chunk.put_ordinals(self.layout.field(2), ordinals, bought, |bought, ordinal| *bought = ordinal == BOUGHT);
+        let times = chunk.ordinals(self.layout.field(1), ordinals);
+        let mut session = *present;
+        for ((number, time), bought) in sessions.iter().zip(times).zip(bought) {
+            self.add(metrics, &mut session, (*number).into(), (*time, *bought));
+        }
+        *present = session;
     }
 }
 
@@ -155,7 +229,9 @@ impl Analysis for SessionMetrics {
             Field::classified(events, EVENT_TYPE, &["purchase"]),
         ]);
         let mut all = Metrics::default();
-        for partial in group(input, &layout, 1, &Sessions { layout: &layout }) {
+        let sessions = Sessions::new(&layout);
+        for Seen { metrics: mut partial, present, .. } in group(input, &layout, 1, &sessions) {
+            sessions.finish(&mut partial, &present);
             all.sessions += partial.sessions;
             all.bounces += partial.bounces;
             all.purchasing += partial.purchasing;

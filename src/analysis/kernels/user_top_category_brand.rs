@@ -1,20 +1,16 @@
 //! The category-brand combination that each user interacts with most.
 //!
-//! Keys are (user, category, brand), brought together by user: a user's combinations are counted in a table of their own, in cache,
-//! and users come out in the order of the result.
+//! A user's favourite is found among its combinations as they are told (see [`combinations`]), and users come out in
+//! the order of the result.
 
 use std::cmp::Reverse;
 
 use arrow_schema::SchemaRef;
 
-use crate::analysis::ahead::AHEAD;
-use crate::analysis::field::Field;
-use crate::analysis::group::{Parts, group};
-use crate::analysis::keys::{Key, Layout};
+use super::most_engaged_users::MostEngagedUsers;
+use crate::analysis::combinations::{self, Combinations, Engagement, Listener};
 use crate::analysis::result::{self, ResultType, counts, integers, texts};
-use crate::analysis::tally::Tally;
 use crate::analysis::{Analysis, AnalysisError, Input, Parameters};
-use crate::event::{BRAND, CATEGORY_CODE, USER_ID};
 use crate::table::Table;
 
 /// `user_top_category_brand`.
@@ -23,50 +19,61 @@ pub(in crate::analysis) struct UserTopCategoryBrand;
 
 /// A user's most frequent combination, as ordinals.
 #[derive(Debug, Clone, Copy)]
-struct Favourite {
+pub(crate) struct Favourite {
     user: u64,
-    category: u64,
-    brand: u64,
+    combination: u64,
     count: u64,
 }
 
-struct Favourites<'a> {
-    layout: &'a Layout<'a>,
+/// Notes each user's favourite, part by part.
+pub(crate) struct Favourites;
+
+impl Listener for Favourites {
+    type Heard = Vec<(usize, Vec<Favourite>)>;
+
+    fn user(&self, heard: &mut Self::Heard, part: usize, user: u64, counts: &[(u64, u64)]) {
+        // Most first; of several, the smaller combination.
+        let best = counts.iter().max_by_key(|(combination, count)| (*count, Reverse(*combination)));
+        let Some((combination, count)) = best.copied() else { return };
+        let favourite = Favourite { user, combination, count };
+        match heard.last_mut() {
+            Some((last, favourites)) if *last == part => favourites.push(favourite),
+            _ => heard.push((part, vec![favourite])),
+        }
+    }
 }
 
-#[derive(Debug)]
-struct Found {
-    parts: Vec<(usize, Vec<Favourite>)>,
-    tally: Tally,
-}
+impl Engagement for UserTopCategoryBrand {
+    type Listener<'a> = Favourites;
 
-impl Parts for Favourites<'_> {
-    const LEADING_ONLY: bool = true;
-    type Partial = Found;
-
-    fn start(&self) -> Found {
-        Found { parts: Vec::new(), tally: Tally::of_bits(self.layout.bits_below(1)) }
+    fn listener<'a>(&self, _combinations: &'a Combinations<'a>) -> Favourites {
+        Favourites
     }
 
-    fn part<K: Key>(&self, partial: &mut Self::Partial, part: usize, keys: &[K]) {
-        let below_user = self.layout.bits_below(1);
-        let mut favourites = Vec::new();
-        let mut ahead = keys.iter().skip(AHEAD);
-        for rows in keys.chunk_by(|left, right| left.is_alike(*right, below_user)) {
-            ahead.by_ref().take(rows.len()).for_each(|key| partial.tally.expect(key.bits(0, below_user)));
-            let counts = partial.tally.count(rows.iter().map(|key| key.bits(0, below_user)));
-            // Most first; of several, the smaller combination.
-            let best = counts.iter().max_by_key(|(combination, count)| (*count, Reverse(*combination)));
-            let Some((combination, count)) = best.copied() else { continue };
-            let key = K::from_ordinal(combination);
-            favourites.push(Favourite {
-                user: self.layout.ordinal(rows[0], 0),
-                category: self.layout.ordinal(key, 1),
-                brand: self.layout.ordinal(key, 2),
-                count,
-            });
-        }
-        partial.parts.push((part, favourites));
+    fn table<'a>(
+        &self,
+        combinations: &'a Combinations<'a>,
+        _listener: Favourites,
+        heard: Vec<Vec<(usize, Vec<Favourite>)>>,
+    ) -> Result<Table, AnalysisError> {
+        let mut parts: Vec<_> = heard.into_iter().flatten().collect();
+        parts.sort_unstable_by_key(|(part, _)| *part);
+        let favourites = || parts.iter().flat_map(|(_, favourites)| favourites);
+        let category = |favourite: &Favourite| combinations.category(favourite.combination);
+        let brand = |favourite: &Favourite| combinations.brand(favourite.combination);
+        let ((users, counted), (categories, brands)) = rayon::join(
+            || {
+                let users = integers(favourites().map(|favourite| combinations.users().value(favourite.user)));
+                (users, counts(favourites().map(|favourite| favourite.count)))
+            },
+            || {
+                rayon::join(
+                    || texts(combinations.categories(), favourites().map(category)),
+                    || texts(combinations.brands(), favourites().map(brand)),
+                )
+            },
+        );
+        result::table(self, vec![Some(users), categories, brands, Some(counted)])
     }
 }
 
@@ -93,32 +100,7 @@ impl Analysis for UserTopCategoryBrand {
     }
 
     fn run(&self, input: &Input<'_>, _parameters: &Parameters) -> Result<Table, AnalysisError> {
-        let input = input.by_user();
-        let events = input.events();
-        let layout = Layout::new(vec![
-            Field::offset(events, USER_ID),
-            Field::ranked(events, CATEGORY_CODE),
-            Field::ranked(events, BRAND),
-        ]);
-        let mut parts: Vec<_> = group(input, &layout, 1, &Favourites { layout: &layout })
-            .into_iter()
-            .flat_map(|found| found.parts)
-            .collect();
-        parts.sort_unstable_by_key(|(part, _)| *part);
-        let favourites = || parts.iter().flat_map(|(_, favourites)| favourites.iter());
-        let ((users, counted), (categories, brands)) = rayon::join(
-            || {
-                let users = integers(favourites().map(|favourite| layout.field(0).value(favourite.user)));
-                (users, counts(favourites().map(|favourite| favourite.count)))
-            },
-            || {
-                rayon::join(
-                    || texts(layout.field(1), favourites().map(|favourite| favourite.category)),
-                    || texts(layout.field(2), favourites().map(|favourite| favourite.brand)),
-                )
-            },
-        );
-        result::table(self, vec![Some(users), categories, brands, Some(counted)])
+        combinations::answer(self, &MostEngagedUsers, input)
     }
 
     #[cfg(test)]

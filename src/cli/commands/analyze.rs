@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use super::{find_format, open_snapshot, repeat, run, spark};
-use crate::analysis::{self, Analysis, AnalysisError, Chosen, Input, Parameters, Summaries};
+use crate::analysis::{self, Analysis, AnalysisError, Chosen, Input, Parameters, Summaries, Together};
 use crate::cli::Usage;
 use crate::cli::arguments::{Analyze, Engine};
 use crate::cli::progress::TerminalProgress;
@@ -65,7 +65,8 @@ pub(super) fn execute(options: &Analyze, settings: &Settings) -> Result<()> {
             let start = Instant::now();
             progress.say("choosing events");
             let chosen = if analyses.len() > 1 { Chosen::of(&mut input)? } else { Chosen::default() };
-            let input = chosen.input(&input);
+            let together = Together::of(&analyses);
+            let input = chosen.input(&input).for_all(&together);
             output.analysing += start.elapsed();
             for (analysis, parameters) in analyses.iter().zip(&parameters) {
                 progress.say(format!("analysing: {}", analysis.name()));

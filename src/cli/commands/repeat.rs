@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use serde_json::json;
 
-use crate::analysis::{Analysis, Input, Parameters};
+use crate::analysis::{Analysis, Input, Parameters, Together};
 use crate::cli::settings::Settings;
 use crate::cli::summary::Summary;
 use crate::cli::text;
@@ -45,20 +45,25 @@ pub(super) fn execute(
         .zip(parameters)
         .map(|(analysis, parameters)| measure(input, *analysis, parameters, repeat.max(1)))
         .collect::<Result<Vec<Measured>>>()?;
+    let together =
+        (analyses.len() > 1).then(|| measure_together(input, analyses, parameters, repeat.max(1))).transpose()?;
     if !settings.json {
-        return show(&measured, events);
+        return show(measured.iter().chain(&together), events);
     }
-    let figures = measured.iter().map(|measured| {
+    let figures_of = |measured: &Measured| {
         json!({
             "name": measured.name,
             "rows": measured.rows,
             "seconds": measured.median().as_secs_f64(),
             "all_seconds": measured.times.iter().map(Duration::as_secs_f64).collect::<Vec<f64>>(),
         })
-    });
+    };
     let mut summary = Summary::new(String::new());
     summary.number("rows", "rows", events);
-    summary.field("analyses", figures.collect::<Vec<_>>());
+    summary.field("analyses", measured.iter().map(figures_of).collect::<Vec<_>>());
+    if let Some(together) = &together {
+        summary.field("together", figures_of(together));
+    }
     summary.stage("analyses", measured.iter().flat_map(|measured| &measured.times).sum());
     settings.print(&summary)
 }
@@ -81,9 +86,31 @@ fn measure(
     Ok(Measured { name: analysis.name(), rows, times })
 }
 
-fn show(measured: &[Measured], events: u64) -> Result<()> {
+/// Answers all of them one after the other, `repeat` times, what several find out found out once.
+fn measure_together(
+    input: &Input<'_>,
+    analyses: &[&'static dyn Analysis],
+    parameters: &[Parameters],
+    repeat: u32,
+) -> Result<Measured> {
+    let (mut rows, mut times) = (0, Vec::new());
+    for _ in 0..repeat {
+        rows = 0;
+        let together = Together::of(analyses);
+        let input = input.clone().for_all(&together);
+        let start = Instant::now();
+        for (analysis, parameters) in analyses.iter().zip(parameters) {
+            rows += analysis.answer(&input, parameters)?.rows.num_rows() as u64;
+        }
+        times.push(start.elapsed());
+    }
+    times.sort_unstable();
+    Ok(Measured { name: "together", rows, times })
+}
+
+fn show<'a>(measured: impl Iterator<Item = &'a Measured> + Clone, events: u64) -> Result<()> {
     let mut out = io::stdout().lock();
-    let wide = measured.iter().map(|measured| measured.name.len()).max().unwrap_or(0);
+    let wide = measured.clone().map(|measured| measured.name.len()).max().unwrap_or(0);
     writeln!(out, "{:<wide$} {:>12} {:>9} {:>9} {:>9} {:>9}", "", "rows", "median", "fastest", "slowest", "events/s")?;
     for measured in measured {
         let median = measured.median();

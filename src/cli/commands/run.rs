@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow};
 
 use super::{load, open_snapshot};
-use crate::analysis::{self, Analysis, Filter, Input, Parameters};
+use crate::analysis::{self, Analysis, Filter, Input, Parameters, Together};
 use crate::cli::Interrupted;
 use crate::cli::arguments::Run;
 use crate::cli::progress::TerminalProgress;
@@ -31,7 +31,8 @@ pub(super) fn execute(options: &Run, settings: &Settings) -> Result<()> {
     let (loaded, mut summary) = load::load_sources(inputs, log, &options.load, &options.limit, settings, &progress)?;
     if !options.no_analyses && !loaded.interrupted {
         let snapshot = open_snapshot(settings)?;
-        let input = Input::of(&snapshot, &Filter::default())?.within(settings.memory);
+        let together = Together::of(analysis::registry());
+        let input = Input::of(&snapshot, &Filter::default())?.within(settings.memory).for_all(&together);
         analyse(&input, &options.out, &progress, &mut summary)?;
     }
     progress.clear();
