@@ -212,6 +212,11 @@ impl<'a> Input<'a> {
         Self::new(self.events.clone(), &filter).within(self.memory)
     }
 
+    /// Which events are asked for.
+    pub(crate) fn filter(&self) -> &Filter {
+        &self.filter
+    }
+
     /// The events, covered or not.
     #[must_use]
     pub fn events(&self) -> &Events<'a> {

@@ -2,13 +2,14 @@
 //!
 //! Kernels know no files and no snapshots: they read [`Events`], borrowed from whoever holds the columns.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use cartlog_storage::store::{ColumnSchema, ColumnStatistics, ColumnView, Integers, Packed, Segment, Snapshot};
 
 use super::AnalysisError;
 use super::decode::repacked;
 use super::field::Fields;
+use super::filter::Filter;
 use super::numbering::Numbering;
 use super::summary::EventSummary;
 use crate::event::{self, BRAND, CATEGORY_CODE, EVENT_TYPE};
@@ -42,6 +43,8 @@ pub struct Shared {
 pub(super) struct Known {
     /// The numbers of all sessions, once they have been asked for.
     pub(super) sessions: OnceLock<Numbering>,
+    /// Those of the sessions of the events that a filter covers, the last one asked.
+    pub(super) covered_sessions: Mutex<Option<(Filter, Numbering)>>,
     fields: Fields,
 }
 
@@ -162,6 +165,11 @@ impl<'a> Events<'a> {
     /// The same with other segments in the place of these, about which nothing is known yet.
     pub(super) fn replaced(&self, segments: Vec<EventSegment<'a>>) -> Self {
         Self { segments, known: Arc::default(), whole: None, is_shared: false, ..self.clone() }
+    }
+
+    /// Whether they are not a part of others.
+    pub(super) fn is_whole(&self) -> bool {
+        self.whole.is_none()
     }
 
     /// The events that these are a part of, or themselves: their encodings are those of all segments that a part could have rows of.

@@ -14,7 +14,8 @@ use rayon::slice::ParallelSliceMut;
 
 use super::apart::Apart;
 use super::decode::{
-    Lookup, affine, affine_into, gather, integers, lookup, lookup_into, repacked, scratch, widen, with_packed,
+    Lookup, add_thresholds, affine, affine_into, gather, integers, lookup, lookup_into, repacked, scratch, widen,
+    with_packed,
 };
 use super::driver::Input;
 use super::events::{EventColumn, EventSegment, Events};

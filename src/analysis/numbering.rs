@@ -13,7 +13,7 @@
 //! are to come, all are, once.
 
 use std::hash::{BuildHasher, RandomState};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use cartlog_storage::store::{ColumnView, Identifier, Identifiers};
 
@@ -268,15 +268,24 @@ impl Table {
 }
 
 impl Events<'_> {
-    /// The numbering of a column's identifiers for an input of these events, remembered where it is that of all rows. It serves for any
-    /// part of them, so that it is made of all where several filters want it.
+    /// The numbering of the sessions' identifiers for an input of these events, remembered. That of all rows serves for any part of them, so
+    /// that it is made of all where several filters want it; of others, that of the last filter is known.
     pub(super) fn numbering(&self, input: &Input<'_>, column: usize) -> Numbering {
         match self.known().sessions.get() {
             Some(known) => known.clone(),
             None if self.is_shared || input.selection().covers_all() => {
                 self.known().sessions.get_or_init(|| numbering(input, column, true)).clone()
             }
-            None => numbering(input, column, false),
+            None if !self.is_whole() => numbering(input, column, false),
+            None => {
+                let known = || self.known().covered_sessions.lock().unwrap_or_else(PoisonError::into_inner);
+                let found = known().as_ref().filter(|(filter, _)| filter == input.filter()).cloned();
+                // Nobody waits for the numbering: whoever makes it works with others' threads.
+                let (filter, numbering) =
+                    found.unwrap_or_else(|| (input.filter().clone(), numbering(input, column, false)));
+                *known() = Some((filter, numbering.clone()));
+                numbering
+            }
         }
     }
 }

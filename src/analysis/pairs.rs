@@ -53,7 +53,10 @@ impl Table {
             if let Some(ahead) = keys.get(place + AHEAD) {
                 ask_for(&self.slots, self.first(*ahead));
             }
-            self.insert(*key);
+            // Most keys are where they are looked for first.
+            if self.slots[self.first(*key)] != *key || *key == FREE {
+                self.insert(*key);
+            }
         }
     }
 
@@ -64,7 +67,6 @@ impl Table {
         index(key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (u64::BITS - self.slots.len().ilog2()))
     }
 
-    #[inline]
     fn insert(&mut self, key: u64) {
         let mask = self.slots.len() - 1;
         let mut at = self.first(key);
