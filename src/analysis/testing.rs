@@ -13,7 +13,9 @@ use cartlog_storage::store::{
 };
 use proptest::prelude::*;
 
-use super::{Chosen, EventColumn, EventSegment, Events, Filter, Input, Missing, Parameters, Summaries, registry};
+use super::{
+    Chosen, EventColumn, EventSegment, Events, Filter, Input, Missing, Parameters, Summaries, Together, registry,
+};
 use crate::event::{self, BRAND, CATEGORY_CODE, EVENT_TYPE};
 
 /// One event as a row.
@@ -504,6 +506,17 @@ pub(crate) fn check(events: &[Event], filter: &Filter, segment_rows: usize, choi
             let expected = analysis.oracle(&covered, &parameters);
             assert_eq!(rows_of(&table.rows), expected, "{} with {set:?}", analysis.name());
         }
+    }
+    let mut analyses = registry().to_vec();
+    if choice.is_multiple_of(2) {
+        analyses.reverse();
+    }
+    let together = Together::of(&analyses);
+    let asked = sorted[1].clone().for_all(&together);
+    for analysis in analyses {
+        let alone = pool.install(|| analysis.run(&input, &Parameters::default())).unwrap();
+        let table = pool.install(|| analysis.answer(&asked, &Parameters::default())).unwrap();
+        assert_eq!((alone.name, alone.rows), (table.name, table.rows), "asked with all others");
     }
 }
 

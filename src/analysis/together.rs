@@ -55,3 +55,29 @@ impl Together {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::{Events, Filter, Input, Parameters, find, registry};
+
+    #[test]
+    fn an_answer_is_left_for_one_that_is_still_to_come() {
+        let together = Together::of(registry());
+        let [first, other] = ["user_top_category_brand", "most_engaged_users"].map(|name| find(name).unwrap());
+        let input = Input::new(Events::new(vec![], vec![], vec![], vec![]), &Filter::default()).for_all(&together);
+        let table = first.answer(&input, &Parameters::default()).unwrap();
+        assert!(!together.wants(other.name()) && !together.wants(first.name()));
+        // Once what was left is forgotten, it is to be found out again.
+        together.forget();
+        assert!(together.wants(other.name()));
+        together.leave(other.name(), table);
+        assert!(!together.wants(other.name()) && together.turn_of(other.name()).is_some());
+        assert!(!together.wants(other.name()) && together.turn_of(other.name()).is_none());
+    }
+
+    #[test]
+    fn an_answer_that_depends_on_parameters_is_left_for_nobody() {
+        assert!(!Together::of(registry()).wants("top_categories"));
+    }
+}

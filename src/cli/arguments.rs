@@ -350,7 +350,7 @@ pub(crate) enum Missing {
   cartlog analyze top_categories --json             an array of its rows
   cartlog analyze --json                            all of them, one object: an array of rows by each analysis' name
   cartlog analyze --format parquet --out results    all of them, one file each
-  cartlog analyze --repeat 5 --afresh               how long each of them takes over all events
+  cartlog analyze --repeat 5 --afresh               how long each of them takes over all events, and all together
   cartlog analyze --engine spark --master spark://head:7077 --input s3a://shop/events
 
 Analyses that add up, such as top_categories, keep what large segments come to in the folder store/summaries, a hundredth of their
