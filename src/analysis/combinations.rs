@@ -16,17 +16,17 @@ use crate::table::Table;
 /// Whoever wants to know of users' combinations.
 pub(crate) trait Engagement: Analysis {
     /// Is told.
-    type Listener<'a>: Listener;
+    type Listener: Listener;
 
     /// One that knows nothing yet.
-    fn listener<'a>(&self, combinations: &'a Combinations<'a>) -> Self::Listener<'a>;
+    fn listener(&self, combinations: &Combinations<'_>) -> Self::Listener;
 
-    /// The answer to what workers have heard.
-    fn table<'a>(
+    /// The answer: what a listener knows at the end, and what each worker has heard.
+    fn table(
         &self,
-        combinations: &'a Combinations<'a>,
-        listener: Self::Listener<'a>,
-        heard: Vec<<Self::Listener<'a> as Listener>::Heard>,
+        combinations: &Combinations<'_>,
+        listener: Self::Listener,
+        heard: Vec<<Self::Listener as Listener>::Heard>,
     ) -> Result<Table, AnalysisError>;
 }
 

@@ -17,6 +17,7 @@ use super::{
     Chosen, EventColumn, EventSegment, Events, Filter, Input, Missing, Parameters, Summaries, Together, registry,
 };
 use crate::event::{self, BRAND, CATEGORY_CODE, EVENT_TYPE};
+use crate::table::Table;
 
 /// One event as a row.
 #[derive(Debug, Clone, PartialEq)]
@@ -483,6 +484,7 @@ pub(crate) fn check(events: &[Event], filter: &Filter, segment_rows: usize, choi
     let summarised = loaded.clone().beside_summaries(&summaries);
     let covered: Vec<Event> = events.iter().filter(|event| covers(filter, event)).cloned().collect();
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+    let mut alone: HashMap<&str, Table> = HashMap::new();
     for analysis in registry() {
         for set in parameter_sets(analysis.name()) {
             let mut parameters = Parameters::default();
@@ -505,6 +507,9 @@ pub(crate) fn check(events: &[Event], filter: &Filter, segment_rows: usize, choi
             }
             let expected = analysis.oracle(&covered, &parameters);
             assert_eq!(rows_of(&table.rows), expected, "{} with {set:?}", analysis.name());
+            if set.is_empty() {
+                alone.insert(analysis.name(), table);
+            }
         }
     }
     let mut analyses = registry().to_vec();
@@ -514,9 +519,9 @@ pub(crate) fn check(events: &[Event], filter: &Filter, segment_rows: usize, choi
     let together = Together::of(&analyses);
     let asked = sorted[1].clone().for_all(&together);
     for analysis in analyses {
-        let alone = pool.install(|| analysis.run(&input, &Parameters::default())).unwrap();
         let table = pool.install(|| analysis.answer(&asked, &Parameters::default())).unwrap();
-        assert_eq!((alone.name, alone.rows), (table.name, table.rows), "asked with all others");
+        let alone = &alone[analysis.name()];
+        assert_eq!((&alone.name, &alone.rows), (&table.name, &table.rows), "asked with all others");
     }
 }
 

@@ -102,15 +102,15 @@ impl Listener for Candidates {
 }
 
 impl Engagement for MostEngagedUsers {
-    type Listener<'a> = Candidates;
+    type Listener = Candidates;
 
-    fn listener<'a>(&self, combinations: &'a Combinations<'a>) -> Candidates {
+    fn listener(&self, combinations: &Combinations<'_>) -> Candidates {
         Candidates { largest: Largest::new(combinations.bits()) }
     }
 
-    fn table<'a>(
+    fn table(
         &self,
-        combinations: &'a Combinations<'a>,
+        combinations: &Combinations<'_>,
         candidates: Candidates,
         heard: Vec<Vec<Candidate>>,
     ) -> Result<Table, AnalysisError> {

@@ -44,15 +44,15 @@ impl Listener for Favourites {
 }
 
 impl Engagement for UserTopCategoryBrand {
-    type Listener<'a> = Favourites;
+    type Listener = Favourites;
 
-    fn listener<'a>(&self, _combinations: &'a Combinations<'a>) -> Favourites {
+    fn listener(&self, _combinations: &Combinations<'_>) -> Favourites {
         Favourites
     }
 
-    fn table<'a>(
+    fn table(
         &self,
-        combinations: &'a Combinations<'a>,
+        combinations: &Combinations<'_>,
         _listener: Favourites,
         heard: Vec<Vec<(usize, Vec<Favourite>)>>,
     ) -> Result<Table, AnalysisError> {

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use cartlog_storage::store::Snapshot;
 
 use super::{find_format, open_snapshot};
-use crate::analysis::{self, Chosen, Filter, Input, Missing, Parameters, Summaries};
+use crate::analysis::{self, Chosen, Filter, Input, Missing, Parameters, Summaries, Together};
 use crate::cli::Usage;
 use crate::cli::arguments::Report;
 use crate::cli::progress::TerminalProgress;
@@ -36,7 +36,9 @@ pub(super) fn execute(options: &Report, settings: &Settings) -> Result<()> {
     let start = Instant::now();
     progress.say("choosing events");
     let chosen = if is_of_many { Chosen::of(&mut input)? } else { Chosen::default() };
-    let input_of_chosen = chosen.input(&input);
+    // An extract has the table of every analysis.
+    let together = Together::of(if options.hyper.is_some() { analysis::registry() } else { &[] });
+    let input_of_chosen = chosen.input(&input).for_all(&together);
     let covered = input_of_chosen.covered_rows();
     let mut work = Work {
         covered,
