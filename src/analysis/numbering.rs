@@ -276,14 +276,16 @@ impl Events<'_> {
             None if self.is_shared || input.selection().covers_all() => {
                 self.known().sessions.get_or_init(|| numbering(input, column, true)).clone()
             }
+            // A part has fewer sessions than the filter covers in the whole.
             None if !self.is_whole() => numbering(input, column, false),
             None => {
                 let known = || self.known().covered_sessions.lock().unwrap_or_else(PoisonError::into_inner);
-                let found = known().as_ref().filter(|(filter, _)| filter == input.filter()).cloned();
-                // Nobody waits for the numbering: whoever makes it works with others' threads.
-                let (filter, numbering) =
-                    found.unwrap_or_else(|| (input.filter().clone(), numbering(input, column, false)));
-                *known() = Some((filter, numbering.clone()));
+                if let Some((_, numbering)) = known().as_ref().filter(|(filter, _)| filter == input.filter()) {
+                    return numbering.clone();
+                }
+                // Made without the lock: whoever makes it works with others' threads, which may ask for one too.
+                let numbering = numbering(input, column, false);
+                *known() = Some((input.filter().clone(), numbering.clone()));
                 numbering
             }
         }

@@ -95,12 +95,9 @@ struct Selector<'a> {
 }
 
 impl Selector<'_> {
-    /// Bits to be resolved by the next scan: as many as those of each scan that is left then, so that the counters of none are more than
-    /// they need be.
     fn next_bits(&self) -> u32 {
         let room = COUNTERS_BITS.saturating_sub(self.nodes.max(1).ilog2());
-        let most = room.clamp(*DIGIT_BITS.start(), *DIGIT_BITS.end());
-        self.shift.div_ceil(self.shift.div_ceil(most).max(1))
+        room.clamp(*DIGIT_BITS.start(), *DIGIT_BITS.end()).min(self.shift)
     }
 
     fn level(&self, bits: u32) -> CountDigit<'_> {

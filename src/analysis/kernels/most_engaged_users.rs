@@ -1,7 +1,8 @@
 //! The users with the most interactions inside each category-brand combination, every user of a tie.
 //!
-//! While users' combinations are told (see [`combinations`]), each combination's largest count so far is kept where all workers see it; a group below it can't be in the result, and the few at or above it are
-//! remembered. The largest counts are final when all groups are out, and decide among the remembered.
+//! While users' combinations are told (see [`combinations`]), each combination's largest count so far is kept where all workers see
+//! it; a user below it can't be in the result, and the few at or above it are remembered. The largest counts are final when all users
+//! were told, and decide among the remembered.
 
 use std::collections::HashMap;
 use std::sync::Mutex;

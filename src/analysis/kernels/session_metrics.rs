@@ -1,7 +1,7 @@
 //! How sessions look: their events, their length, and whether they end in a purchase.
 //!
-//! Events are brought together by session: keys of (session, time, bought), or rows as they lie where they are in order. Seconds are rounded as DuckDB rounds them, a half to the even
-//! one.
+//! Events are brought together by session: keys of (session, time, bought), or rows as they lie where they are in order. Seconds are
+//! rounded as DuckDB rounds them, a half to the even one.
 
 use arrow_schema::SchemaRef;
 
@@ -29,14 +29,6 @@ struct Sessions<'a> {
     seconds_a_step: Option<u64>,
 }
 
-impl<'a> Sessions<'a> {
-    fn new(layout: &'a Layout<'a>) -> Self {
-        let (base, step) = layout.field(1).base_and_step();
-        let are_whole = base % 1000 == 0 && step % 1000 == 0;
-        Self { layout, seconds_a_step: are_whole.then_some(step / 1000) }
-    }
-}
-
 /// What one worker makes.
 struct Seen {
     metrics: Metrics,
@@ -56,7 +48,7 @@ struct Metrics {
 }
 
 /// The session whose events come one after the other, as far as they came.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 struct Present {
     /// Its ordinal.
     session: u64,
@@ -68,13 +60,26 @@ struct Present {
     is_purchasing: bool,
 }
 
-impl Sessions<'_> {
+impl Present {
+    /// None of whose events came yet.
+    fn new(session: u64) -> Self {
+        Self { session, events: 0, first: u64::MAX, last: 0, is_purchasing: false }
+    }
+}
+
+impl<'a> Sessions<'a> {
+    fn new(layout: &'a Layout<'a>) -> Self {
+        let (base, step) = layout.field(1).base_and_step();
+        let are_whole = base % 1000 == 0 && step % 1000 == 0;
+        Self { layout, seconds_a_step: are_whole.then_some(step / 1000) }
+    }
+
     /// Takes in an event.
     #[inline]
     fn add(&self, metrics: &mut Metrics, present: &mut Present, session: u64, (time, bought): (u64, bool)) {
         if session != present.session {
             self.finish(metrics, present);
-            *present = Present { session, first: u64::MAX, ..Present::default() };
+            *present = Present::new(session);
         }
         present.events += 1;
         present.first = present.first.min(time);
@@ -110,7 +115,7 @@ impl Parts for Sessions<'_> {
     type Partial = Seen;
 
     fn start(&self) -> Seen {
-        let (metrics, present) = (Metrics::default(), Present { first: u64::MAX, ..Present::default() });
+        let (metrics, present) = (Metrics::default(), Present::new(0));
         Seen { metrics, present, sessions: scratch(), bought: scratch(), ordinals: scratch() }
     }
 

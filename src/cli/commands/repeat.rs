@@ -75,14 +75,7 @@ fn measure(
     repeat: u32,
 ) -> Result<Measured> {
     let rows = analysis.answer(input, parameters)?.rows.num_rows() as u64;
-    let mut times = Vec::new();
-    for _ in 0..repeat {
-        let start = Instant::now();
-        let table = analysis.answer(input, parameters)?;
-        times.push(start.elapsed());
-        drop(table);
-    }
-    times.sort_unstable();
+    let times = times(repeat, || Ok(analysis.answer(input, parameters)?))?;
     Ok(Measured { name: analysis.name(), rows, times })
 }
 
@@ -93,19 +86,30 @@ fn measure_together(
     parameters: &[Parameters],
     repeat: u32,
 ) -> Result<Measured> {
-    let (mut rows, mut times) = (0, Vec::new());
-    for _ in 0..repeat {
-        rows = 0;
+    let mut rows = 0;
+    let times = times(repeat, || {
         let together = Together::of(analyses);
         let input = input.clone().for_all(&together);
-        let start = Instant::now();
+        rows = 0;
         for (analysis, parameters) in analyses.iter().zip(parameters) {
             rows += analysis.answer(&input, parameters)?.rows.num_rows() as u64;
         }
+        Ok(())
+    })?;
+    Ok(Measured { name: "together", rows, times })
+}
+
+/// How long an answer takes each of `repeat` times, ascending; what it is goes away outside of that time.
+fn times<T>(repeat: u32, mut answer: impl FnMut() -> Result<T>) -> Result<Vec<Duration>> {
+    let mut times = Vec::new();
+    for _ in 0..repeat {
+        let start = Instant::now();
+        let answered = answer()?;
         times.push(start.elapsed());
+        drop(answered);
     }
     times.sort_unstable();
-    Ok(Measured { name: "together", rows, times })
+    Ok(times)
 }
 
 fn show<'a>(measured: impl Iterator<Item = &'a Measured> + Clone, events: u64) -> Result<()> {

@@ -65,16 +65,13 @@ impl Segment {
     /// If the schema has no such column.
     #[must_use]
     pub fn has_sound_values(&self, column: usize) -> bool {
-        let entry = &self.front.entries[column];
-        entry.encoding != Encoding::LocalDictionary
-            || *self.bounds[column].values.get_or_init(|| {
-                let ColumnView::Integers(Integers::Dictionary { values, .. }) = self.column(column) else {
-                    return true;
-                };
-                values.is_sorted()
-                    && values.first().is_some_and(|&least| least >= entry.min)
-                    && values.last().is_some_and(|&last| last <= entry.max)
-            })
+        *self.bounds[column].values.get_or_init(|| {
+            let ColumnView::Integers(Integers::Dictionary { values, .. }) = self.column(column) else { return true };
+            let entry = &self.front.entries[column];
+            values.is_sorted()
+                && values.first().is_some_and(|&least| least >= entry.min)
+                && values.last().is_some_and(|&last| last <= entry.max)
+        })
     }
 
     fn has_sound_numbers(&self, column: usize) -> bool {
